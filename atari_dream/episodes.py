@@ -1,0 +1,262 @@
+"""Episodes of real play and the store that keeps them: palette codes, compressed and chunked by Zarr.
+
+A store is a folder: `index.json` with one entry an episode, and `episodes/<id>.zip`, a Zarr zip each. A file
+appears whole or not at all, so a store that was interrupted is a smaller store.
+"""
+
+import hashlib
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+from zarr.storage import ZipStore
+
+from atari_dream.errors import UsageError
+from atari_dream.files import FORMAT, read_json, whole, write_json
+from atari_dream.games import HEIGHT, WIDTH
+
+Ending = Literal["terminated", "truncated", "cut"]
+HELD_OUT = 0.1
+"""Share of the episodes in the test split, and in the validation split."""
+CHUNK = 16
+"""Frames compressed together: near frames differ little, and a window decodes few it does not need."""
+
+_ARRAYS = ("frames", "actions", "rewards", "lives", "prelude", "state_steps", "states")
+_OPEN_EPISODES = 64
+
+
+@dataclass
+class Episode:
+    """One game, or a part of one: `frames[t]` --`actions[t]`--> `rewards[t]`, `frames[t + 1]`.
+
+    Attributes:
+        frames: Palette codes, uint8 (T + 1, 210, 160).
+        actions: ALE codes 0-17, uint8 (T,).
+        rewards: Game points, float32 (T,).
+        lives: int16 (T + 1,), or None where they are not known.
+        ending: `"terminated"` (game over), `"truncated"` (a limit) or `"cut"` (the recording stops).
+        meta: Game, source, `frame_skip`, seed, split, id.
+        prelude: Raw actions from power-on to `frames[0]`, uint8 (P,), or None where they are not known.
+        state_steps: Steps t of which `states` holds the emulator's state, int64 (N,).
+        states: Emulator states at `frames[state_steps]`, uint8 (N, S).
+    """
+
+    frames: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    lives: np.ndarray | None
+    ending: Ending
+    meta: dict[str, Any] = field(default_factory=dict)
+    prelude: np.ndarray | None = None
+    state_steps: np.ndarray | None = None
+    states: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Number of actions, T."""
+        return len(self.actions)
+
+    def digest(self) -> str:
+        """SHA-256 of frames, actions, rewards, lives and ending, in hex."""
+        total = hashlib.sha256(self.ending.encode())
+        for array in (self.frames, self.actions, self.rewards, self.lives):
+            if array is not None:
+                total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()
+
+
+def assign_splits(entries: Sequence[dict[str, Any]]) -> None:
+    """Gives each index entry without a split one, by the rank of its hash.
+
+    Splits are by episode and, once given, stay. From three episodes up none is empty.
+    """
+    fresh = sorted((entry for entry in entries if entry.get("split") is None), key=lambda entry: entry["sha256"])
+    held = max(1, round(len(fresh) * HELD_OUT)) if len(fresh) >= 3 else 0
+    for rank, entry in enumerate(fresh):
+        entry["split"] = "test" if rank < held else "validation" if rank < 2 * held else "train"
+
+
+class EpisodeStore(Sequence[Episode]):
+    """A folder of episodes, read lazily; memory does not grow with the store.
+
+    Attributes:
+        path: The folder.
+        game: Name of the game.
+        frame_skip: Emulator frames per action.
+        entries: The index, one dict an episode: id, length, score, ending, split, sha256 and more.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        index = read_json(self.path / "index.json", "episode store")
+        self.game: str = index["game"]
+        self.frame_skip: int = index["frame_skip"]
+        self.source: str = index["source"]
+        self.entries: list[dict[str, Any]] = index["episodes"]
+        assign_splits(self.entries)
+        self._open: OrderedDict[tuple[int, int], zarr.Group] = OrderedDict()
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], game: str, frame_skip: int, source: str) -> "EpisodeStore":
+        """Makes an empty store, or opens an equal one to add to it.
+
+        Raises:
+            UsageError: If the folder holds a store of another game, frame skip or source.
+        """
+        folder = Path(path)
+        wanted = {"game": game, "frame_skip": frame_skip, "source": source}
+        if not (folder / "index.json").exists():
+            if folder.exists() and any(folder.iterdir()):
+                raise UsageError(f"{folder} is not empty and not an episode store: give --out another folder")
+            write_json(folder / "index.json", {"format": FORMAT, **wanted, "episodes": []})
+        store = cls(folder)
+        held = {name: getattr(store, name) for name in wanted}
+        if held != wanted:
+            raise UsageError(f"store {folder} holds {held}, not {wanted}: give --out another folder")
+        return store
+
+    def __len__(self) -> int:
+        """Number of episodes."""
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Episode]:
+        """All episodes, one in memory at a time."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Any:
+        """One episode, whole, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        entry = self.entries[index]
+        arrays = {name: self.read(index, name) for name in _ARRAYS}
+        return Episode(**arrays, ending=entry["ending"], meta=self._meta(entry))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves open files behind, so that worker processes open their own."""
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    @property
+    def frames(self) -> int:
+        """Number of frames in all episodes."""
+        return sum(entry["length"] + 1 for entry in self.entries)
+
+    def of_split(self, split: str) -> list[int]:
+        """Positions of the episodes of a split."""
+        return [index for index, entry in enumerate(self.entries) if entry["split"] == split]
+
+    def digest(self) -> str:
+        """One hash of all episodes and their splits, in hex."""
+        lines = sorted(f"{entry['sha256']} {entry['split']}" for entry in self.entries)
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def read(self, index: int, name: str, start: int | None = None, stop: int | None = None) -> Any:
+        """Reads one array of one episode, or a stretch of it.
+
+        Returns:
+            The array, or None if the episode has no such array.
+
+        Raises:
+            UsageError: If the episode's file is missing or damaged; the message names it.
+        """
+        try:
+            group = self._group(index)
+            return group[name][start:stop] if name in group else None  # type: ignore[index]
+        except Exception as error:
+            path = self._file(self.entries[index])
+            raise UsageError(f"episode {self.entries[index]['id']!r} of {self.path} is damaged ({path.name}): {error}") from error
+
+    def add(self, episode: Episode) -> None:
+        """Writes an episode and its index entry; both appear whole or not at all.
+
+        Raises:
+            UsageError: If the store has an episode of that id.
+        """
+        entry = _entry(episode)
+        if any(known["id"] == entry["id"] for known in self.entries):
+            raise UsageError(f"store {self.path} already has an episode {entry['id']!r}")
+        write_episode(self._file(entry), episode)
+        self.admit(entry)
+
+    def admit(self, entry: dict[str, Any]) -> None:
+        """Adds the index entry of an episode file that is already in place."""
+        self.entries.append(entry)
+        self._write_index()
+
+    def close(self) -> None:
+        """Fixes the splits of what was added."""
+        assign_splits(self.entries)
+        self._write_index()
+
+    def file_of(self, identity: str) -> Path:
+        """Where the file of an episode is, or will be."""
+        return self.path / "episodes" / f"{identity}.zip"
+
+    def _file(self, entry: dict[str, Any]) -> Path:
+        return self.file_of(entry["id"])
+
+    def _meta(self, entry: dict[str, Any]) -> dict[str, Any]:
+        return {"game": self.game, "frame_skip": self.frame_skip, "source": self.source, **entry}
+
+    def _write_index(self) -> None:
+        index = {"format": FORMAT, "game": self.game, "frame_skip": self.frame_skip, "source": self.source}
+        write_json(self.path / "index.json", {**index, "episodes": self.entries})
+
+    def _group(self, index: int) -> zarr.Group:
+        key = (os.getpid(), index)
+        if key not in self._open:
+            self._open[key] = zarr.open_group(ZipStore(self._file(self.entries[index]), mode="r"), mode="r")
+            if len(self._open) > _OPEN_EPISODES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(key)
+        return self._open[key]
+
+
+def _entry(episode: Episode) -> dict[str, Any]:
+    """The index entry of an episode."""
+    colours = np.unique(episode.frames)
+    return {
+        **episode.meta,
+        "length": len(episode),
+        "score": float(episode.rewards.sum()),
+        "ending": episode.ending,
+        "colours": colours.tolist(),
+        "rewards": np.unique(episode.rewards).tolist(),
+        "sha256": episode.digest(),
+    }
+
+
+def write_episode(path: Path, episode: Episode) -> dict[str, Any]:
+    """Writes one episode's file, whole or not at all.
+
+    Returns:
+        Its index entry.
+    """
+    _check(episode)
+    with whole(path) as fresh, ZipStore(fresh, mode="w") as zipped, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Duplicate name")
+        group = zarr.create_group(zipped, attributes={"format": FORMAT})
+        for name in _ARRAYS:
+            array = getattr(episode, name)
+            if array is not None:
+                chunks = (CHUNK, *array.shape[1:]) if array.ndim > 1 else "auto"
+                codec = ZstdCodec(level=9, checksum=True)
+                group.create_array(name, data=array, chunks=chunks, compressors=codec)
+    return _entry(episode)
+
+
+def _check(episode: Episode) -> None:
+    steps = len(episode)
+    shapes = {"frames": (steps + 1, HEIGHT, WIDTH), "actions": (steps,), "rewards": (steps,)}
+    if episode.lives is not None:
+        shapes["lives"] = (steps + 1,)
+    for name, shape in shapes.items():
+        if getattr(episode, name).shape != shape:
+            raise UsageError(f"episode has {name} {getattr(episode, name).shape}, expected {shape}")
+    if steps and episode.actions.max() > 17:
+        raise UsageError(f"episode has an action {episode.actions.max()}, allowed are ALE codes 0-17")

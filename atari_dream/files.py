@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all, and the hashes that tell whether they still are."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from atari_dream.errors import UsageError
+
+FORMAT = 1
+"""Version of the stores, pools, checkpoints and drift files that this release reads and writes."""
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path` and moves it there when the block ends without an error.
+
+    What is written may be a file or a folder; an existing one is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        fresh = scratch / path.name
+        yield fresh
+        if path.is_dir():
+            path.rename(scratch / "old")
+        os.replace(fresh, path)
+    except OSError as error:
+        if error.errno is None or error.filename is None and not error.strerror:
+            raise
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes JSON, whole or not at all."""
+    with whole(path) as fresh:
+        fresh.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Reads JSON of a `format` this release knows.
+
+    Args:
+        path: The file.
+        what: What it belongs to, for the error.
+
+    Raises:
+        UsageError: If it is missing, malformed or of a later format.
+    """
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"no {what} at {path.parent}: {path.name} is missing") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{what} {path} cannot be read: {error}") from None
+    if data.get("format", FORMAT) > FORMAT:
+        raise UsageError(
+            f"{what} {path} has format {data['format']}, this release reads up to {FORMAT}: "
+            "pip install --upgrade atari-dream"
+        )
+    return data
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

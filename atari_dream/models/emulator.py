@@ -1,0 +1,50 @@
+"""The real game behind the dream's interface: it must show zero drift, and so tests every measure."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atari_dream.emulator import Emulator
+from atari_dream.predictor import Frames, Outcome, Predictor, Start, State
+from atari_dream.registry import register_model
+
+
+@cache
+def _console(game: str) -> Emulator:
+    """One console a game and process: a lane's state is restored before and saved after each step."""
+    return Emulator(game)
+
+
+@register_model("emulator")
+class EmulatorControl(Predictor):
+    """ALE, lane after lane on the CPU. State: ALE state uint8 (B, S), frame uint8 (B, 210, 160), lives int64 (B,)."""
+
+    trainable = False
+    batch_invariant = True
+    exportable = False
+
+    def init(self, start: Start) -> State:
+        """Takes up the starts' emulator states."""
+        return start.ale.clone(), start.frames[:, -1].clone(), start.lives.clone()
+
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        """Plays the real game; a lane whose game is over stays as it is."""
+        device = action.device
+        ale, frames, lives = (part.cpu().numpy().copy() for part in state)
+        rewards, ended = np.zeros(len(ale), np.float32), np.zeros(len(ale), bool)
+        console = _console(self.domain.game)
+        for lane, codes in enumerate(action.cpu().numpy()):
+            console.restore(ale[lane])
+            if not console.over:
+                rewards[lane] = console.step(codes)
+                ale[lane], frames[lane], lives[lane] = console.save(), console.frame, console.lives
+            ended[lane] = console.over
+        after = tuple(torch.from_numpy(part).to(device) for part in (ale, frames, lives))
+        outcome = Outcome(*(torch.from_numpy(part).to(device) for part in (rewards, ended)), after[2].clone())
+        return after, outcome
+
+    def decode(self, state: State) -> Frames:
+        """The real frame."""
+        return Frames(state[1])

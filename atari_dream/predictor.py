@@ -1,0 +1,122 @@
+"""What a predictor is: state in, state out, and the frames, rewards, ends and lives it predicts.
+
+A predictor draws no random numbers and keeps nothing on itself between calls. It declares the noise that one
+step needs; `atari_dream.dream` hashes it from each lane's key and passes it in.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from atari_dream.games import FRAME_SKIP
+from atari_dream.palette import PALETTE
+
+State = tuple[Tensor, ...]
+"""Batch-first tensors that hold everything a predictor knows of its lanes."""
+
+
+class Start(NamedTuple):
+    """Where dreams begin: real play up to a real state. `actions[:, i]` led to `frames[:, i]`.
+
+    Attributes:
+        frames: Palette codes, uint8 (B, C, 210, 160), oldest first; the last is the frame of the start.
+        actions: ALE codes, uint8 (B, C, frame_skip).
+        lives: int64 (B,).
+        ale: The emulator's state, uint8 (B, S). Learnt predictors never read it.
+    """
+
+    frames: Tensor
+    actions: Tensor
+    lives: Tensor
+    ale: Tensor
+
+
+class Outcome(NamedTuple):
+    """What a step brought: reward float32 (B,) in game points, terminated bool (B,), lives int64 (B,)."""
+
+    reward: Tensor
+    terminated: Tensor
+    lives: Tensor
+
+
+class Frames(NamedTuple):
+    """Frames of a game at its native size, as palette codes, uint8 (B, 210, 160)."""
+
+    codes: Tensor
+
+    def indices(self) -> Tensor:
+        """Palette codes, uint8 (B, 210, 160)."""
+        return self.codes
+
+    def rgb(self) -> Tensor:
+        """Colours, uint8 (B, 210, 160, 3)."""
+        table = torch.from_numpy(PALETTE).to(self.codes.device)
+        return table[self.codes.int()]
+
+
+class Noise(NamedTuple):
+    """The noise that one step needs: its distribution and its shape without the batch."""
+
+    kind: Literal["normal", "gumbel"]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a predictor is built for: a game at a frame skip, and what its data can hold.
+
+    Attributes:
+        game: Name of the game.
+        frame_skip: Emulator frames per agent step.
+        colours: Palette codes that occur.
+        rewards: Rewards of one agent step that occur, in game points.
+    """
+
+    game: str = "pacman"
+    frame_skip: int = FRAME_SKIP
+    colours: tuple[int, ...] = (0,)
+    rewards: tuple[float, ...] = (0.0,)
+
+
+class Predictor(nn.Module):
+    """Base of everything that predicts a game, learnt models and controls alike.
+
+    Attributes:
+        domain: The game it predicts.
+        context: Agent steps of context that `init` reads.
+        noise: What one step draws, by name.
+        trainable: Whether it learns.
+        batch_invariant: Whether a lane's bits depend on that lane alone, whatever the batch.
+        exportable: Whether `init`, `step` and `decode` pass `torch.export`.
+    """
+
+    context: int = 1
+    noise: dict[str, Noise] = {}
+    trainable: ClassVar[bool] = True
+    batch_invariant: ClassVar[bool] = False
+    exportable: ClassVar[bool] = True
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__()
+        self.domain = domain
+
+    @abstractmethod
+    def init(self, start: Start) -> State:
+        """Burns in on the last `context` steps of a start."""
+
+    @abstractmethod
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        """Predicts one agent step.
+
+        Args:
+            state: The lanes.
+            action: ALE codes of each emulator frame, uint8 (B, frame_skip).
+            noise: Tensors (B, *shape) for what `self.noise` declares.
+        """
+
+    @abstractmethod
+    def decode(self, state: State) -> Frames:
+        """The frame that each lane shows."""

@@ -1,0 +1,58 @@
+"""The predictors by name: one name in the registry, the file, the command line, the checkpoint, the results."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from atari_dream.errors import unknown
+from atari_dream.predictor import Domain, Predictor
+
+Model = TypeVar("Model", bound=type[Predictor])
+
+_MODELS: dict[str, type[Predictor]] = {}
+
+
+def register_model(name: str) -> Callable[[Model], Model]:
+    """Registers a predictor class under a name."""
+
+    def register(model: Model) -> Model:
+        _MODELS[name] = model
+        return model
+
+    return register
+
+
+def list_models() -> list[str]:
+    """Names of all predictors, controls included, in alphabetical order."""
+    return sorted(_all_models())
+
+
+def model_class(name: str) -> type[Predictor]:
+    """The class registered under a name.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    models = _all_models()
+    if name not in models:
+        raise unknown("model", name, sorted(models))
+    return models[name]
+
+
+def create_model(name: str, domain: Domain | None = None, **config: Any) -> Predictor:
+    """Builds a predictor with fresh parameters.
+
+    Args:
+        name: One of `list_models()`.
+        domain: The game it is for; Ms. Pac-Man with a single colour if not given.
+        config: What the class takes beyond that, such as `channels=64`.
+
+    Raises:
+        UsageError: If no predictor has that name.
+    """
+    return model_class(name)(domain or Domain(), **config)
+
+
+def _all_models() -> dict[str, type[Predictor]]:
+    import atari_dream.models  # noqa: F401  (importing it registers them)
+
+    return _MODELS
