@@ -47,6 +47,7 @@ class StartPool:
         self.game: str = header["game"]
         self.frame_skip: int = header["frame_skip"]
         self.entries: list[dict[str, Any]] = header["starts"]
+        self.context: int = CONTEXT
         self._header = header
 
     @classmethod

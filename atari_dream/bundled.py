@@ -1,0 +1,47 @@
+"""What ships with the package: a start pool for each of five games, and weights where there are some."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from atari_dream.errors import UsageError
+from atari_dream.games import get_game
+from atari_dream.starts import StartPool
+
+ROOT = Path(__file__).parent / "bundled"
+
+
+@cache
+def bundled_pool(game: str) -> StartPool:
+    """The bundled start pool of a game.
+
+    Raises:
+        UsageError: If the game has none.
+    """
+    folder = ROOT / get_game(game).name / "starts"
+    if not folder.is_dir():
+        raise UsageError(
+            f"no start pool is bundled for game {game!r}: make one with `atari-dream starts`, or start at starts='power-on'"
+        )
+    return StartPool.load(folder, get_game(game).name)
+
+
+def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
+    """Folder of the bundled weights of a game: the newest revision, or the one that `"bundled@r1"` pins.
+
+    Raises:
+        UsageError: If there are no such weights; the message says how to get some.
+    """
+    folder = ROOT / get_game(game).name / "weights"
+    revisions = {path.name: path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)}
+    if not revisions:
+        raise UsageError(
+            f"no weights are bundled for game {game!r}: train some with `atari-dream train --model c_lstm_vae "
+            f"--game {game} --data STORE --out CHECKPOINT` and give checkpoint='CHECKPOINT', or use a control: "
+            "checkpoint='emulator', 'copy_last' or 'background'"
+        )
+    newest = max(revisions, key=lambda revision: int(revision[1:]))
+    wanted = name.partition("@")[2] or newest
+    if wanted not in revisions:
+        raise UsageError(f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(sorted(revisions))}")
+    return revisions[wanted]
