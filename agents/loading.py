@@ -20,7 +20,9 @@ def load_agent(path: str | Path, game: Game, device: str = "cpu") -> BaseAlgorit
         UsageError: If the file is no such agent, or one for other observations or actions.
     """
     if not Path(path).is_file():
-        raise UsageError(f"no agent at {path}: train one with `atari-dream agent train --game {game.name} --out {path}`")
+        raise UsageError(
+            f"no agent at {path}: train one with `atari-dream agent train --game {game.name} --out {path}`"
+        )
     agent = _load(path, device)
     shape, actions = agent.observation_space.shape, getattr(agent.action_space, "n", None)
     if shape != (STACK, SIZE, SIZE) or actions != len(game.actions):

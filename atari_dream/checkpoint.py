@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from atari_dream.bundled import bundled_checkpoint
 from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, read_json, sha256, whole, write_json
+from atari_dream.games import FRAME_SKIP
 from atari_dream.predictor import Domain, Predictor
 from atari_dream.registry import create_model, list_models, model_class
 from atari_dream.starts import StartPool
@@ -112,6 +113,15 @@ def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.
     if loaded.predictor.context > pool.context:
         raise UsageError(f"checkpoint {name!r} needs {loaded.predictor.context} context steps, a start holds {pool.context}")
     return loaded
+
+
+def frame_skip_of(checkpoint: str | None, game: str) -> int:
+    """Frame skip that a checkpoint, as for `open_predictor`, was trained at; ALE's own for a control."""
+    name = checkpoint or "bundled"
+    if name in CONTROLS:
+        return FRAME_SKIP
+    path = bundled_checkpoint(game, name) if name.partition("@")[0] == "bundled" else Path(name)
+    return int(read_json(path / "config.json", "checkpoint")["frame_skip"])
 
 
 def _open(name: str, pool: StartPool, device: torch.device) -> Loaded:

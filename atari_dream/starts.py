@@ -10,12 +10,14 @@ from functools import cache, cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import torch
 import zarr
 from zarr.codecs import ZstdCodec
-from zarr.storage import ZipStore
+from zarr.core.buffer.cpu import Buffer
+from zarr.storage import MemoryStore, ZipStore
 
 from atari_dream.emulator import ALE_VERSION, BOOT_FRAMES, NOOP_MAX, Emulator, rom_hash
 from atari_dream.episodes import EpisodeStore
@@ -70,7 +72,7 @@ class StartPool:
         file = folder / "pool.zip"
         if not file.is_file() or sha256(file) != header["sha256"]:
             raise UsageError(f"start pool {folder} is damaged: {file.name} is missing or has another hash")
-        return cls(header, zarr.open_group(ZipStore(file, mode="r"), mode="r"), str(folder))
+        return cls(header, _in_memory(file), str(folder))
 
     @classmethod
     def power_on(cls, game: str, frame_skip: int = FRAME_SKIP) -> "StartPool":
@@ -297,6 +299,13 @@ def _most_frequent(frames: np.ndarray) -> np.ndarray:
         best[count > most] = code
         most = np.maximum(most, count)
     return best
+
+
+def _in_memory(path: Path) -> zarr.Group:
+    """Reads a Zarr zip whole, still compressed: no open file is left for a forked process to share."""
+    with ZipFile(path) as zipped:
+        members = {name: Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()}
+    return zarr.open_group(MemoryStore(members), mode="r")
 
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,19 @@
+"""Dreams as environments: Gymnasium's Env and VectorEnv, and stable-baselines3's VecEnv."""
+
+from typing import TYPE_CHECKING, Any
+
+from atari_dream.envs.single import DreamEnv
+from atari_dream.envs.vector import DreamVectorEnv
+
+if TYPE_CHECKING:
+    from atari_dream.envs.sb3 import DreamVecEnv
+
+__all__ = ["DreamEnv", "DreamVecEnv", "DreamVectorEnv"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DreamVecEnv":  # imports stable-baselines3, which takes seconds
+        from atari_dream.envs.sb3 import DreamVecEnv
+
+        return DreamVecEnv
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,223 @@
+"""Lanes of dreams: pure functions on tensors. The environments are shells that hold a `Lanes` and call a `World`."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atari_dream import dream, noise
+from atari_dream.bundled import bundled_pool
+from atari_dream.checkpoint import frame_skip_of, open_predictor
+from atari_dream.dream import DreamState, tree_map
+from atari_dream.envs.observing import shrink_frames
+from atari_dream.envs.options import Options, pick_device
+from atari_dream.games import FRAME_LIMIT
+from atari_dream.observation import STACK
+from atari_dream.predictor import Predictor, State
+from atari_dream.starts import StartPool
+
+BURN_IN_CHUNK = 8
+"""Starts burned in together, always padded to this number, so that the bits do not depend on what else was drawn."""
+
+_START, _STICKY = -2, -1
+
+
+class Lanes(NamedTuple):
+    """Everything that changes while an environment runs; batch-first tensors, so copying them copies the future.
+
+    Attributes:
+        dream: The dream's own state.
+        seed: Seed given last, int64 (B,).
+        resets: Resets since that seed, int64 (B,).
+        start: Position of the start in the pool, int64 (B,).
+        elapsed: Steps since the start, int64 (B,).
+        score: Points since the start's power-on, float64 (B,).
+        lives: int64 (B,).
+        held: Raw action played last, uint8 (B,).
+        stack: Grey frames, uint8 (B, 4, 84, 84); (B, 0) where the observation is the frame itself.
+        over: Whether a reset is due, bool (B,).
+    """
+
+    dream: DreamState
+    seed: Tensor
+    resets: Tensor
+    start: Tensor
+    elapsed: Tensor
+    score: Tensor
+    lives: Tensor
+    held: Tensor
+    stack: Tensor
+    over: Tensor
+
+
+class Transition(NamedTuple):
+    """What a step brought: reward float32 (B,), terminated and truncated bool (B,)."""
+
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+
+
+class World:
+    """Everything that stays while lanes run: predictor, starts and rules.
+
+    Attributes:
+        options: The environment's keywords.
+        device: Where the lanes are.
+        pool: Where dreams begin.
+        predictor: What dreams.
+        revision: Which weights dream.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.device = pick_device(options.device)
+        self.pool = _pool(options)
+        self.predictor, _, self.revision = open_predictor(options.checkpoint, self.pool, self.device)
+        self.frame_skip = self.predictor.domain.frame_skip
+        self._codes = torch.tensor(options.codes, dtype=torch.uint8, device=self.device)
+        self._burn_in = BurnIn(self.predictor, self.pool, self.device, options.observation == "dqn")
+        self._scores = torch.from_numpy(self.pool.scores).double().to(self.device)
+
+    @torch.no_grad()
+    def begin(self, seed: Tensor, resets: Tensor, start: Tensor | None = None) -> Lanes:
+        """Lanes at the starts that seeds, int64 (B,), and numbers of resets, int64 (B,), draw, or at given ones."""
+        key = noise.fold(noise.key_of(seed), resets)
+        if start is None:
+            start = noise.integers(noise.fold(key, _START), len(self.pool))
+        state, lives, held, stack = self._burn_in.gather(start)
+        zeros = torch.zeros_like(seed)
+        dreaming = DreamState(state, key, zeros.clone())
+        return Lanes(
+            dreaming,
+            seed.clone(),
+            resets.clone(),
+            start,
+            zeros,
+            self._scores[start],
+            lives,
+            held,
+            stack,
+            zeros.bool(),
+        )
+
+    @torch.no_grad()
+    def restart(
+        self, lanes: Lanes, mask: Tensor, seed: Tensor | None = None, start: Tensor | None = None
+    ) -> Lanes:
+        """Begins anew where `mask`, bool (B,), holds; with new seeds (B,), if given, and at given starts (B,)."""
+        rows = mask.nonzero()[:, 0]
+        if not len(rows):
+            return lanes
+        resets = lanes.resets[rows] + 1 if seed is None else torch.zeros_like(rows)
+        fresh = self.begin(
+            (lanes.seed if seed is None else seed)[rows], resets, None if start is None else start[rows]
+        )
+        return tree_map(lambda old, new: old.index_copy(0, rows, new), lanes, fresh)
+
+    @torch.no_grad()
+    def step(self, lanes: Lanes, action: Tensor) -> tuple[Lanes, Transition]:
+        """Dreams one agent step with actions, int64 (B,), positions in the action space."""
+        codes = self._raw(lanes, action)
+        dreaming, outcome = dream.step(self.predictor, lanes.dream, codes, self.options.scale)
+        terminated = outcome.terminated
+        if self.options.terminal_on_life_loss:
+            terminated = terminated | (outcome.lives < lanes.lives)
+        elapsed = lanes.elapsed + 1
+        truncated = self._late(elapsed) & ~terminated
+        after = lanes._replace(
+            dream=dreaming,
+            elapsed=elapsed,
+            score=lanes.score + outcome.reward,
+            lives=outcome.lives,
+            held=codes[:, -1],
+            over=terminated | truncated,
+        )
+        return self._see(after), Transition(outcome.reward, terminated, truncated)
+
+    @torch.no_grad()
+    def observe(self, lanes: Lanes) -> Tensor:
+        """What the agents see: uint8 (B, 210, 160, 3), or (B, 4, 84, 84)."""
+        return lanes.stack.clone() if self.options.observation == "dqn" else self.frames(lanes)
+
+    @torch.no_grad()
+    def frames(self, lanes: Lanes) -> Tensor:
+        """What the games show, uint8 (B, 210, 160, 3)."""
+        return dream.decode(self.predictor, lanes.dream).rgb()
+
+    def _see(self, lanes: Lanes) -> Lanes:
+        if self.options.observation != "dqn":
+            return lanes
+        grey = shrink_frames(dream.decode(self.predictor, lanes.dream).indices())
+        return lanes._replace(stack=torch.cat([lanes.stack[:, 1:], grey[:, None]], dim=1))
+
+    def _raw(self, lanes: Lanes, action: Tensor) -> Tensor:
+        """The raw action of each emulator frame, uint8 (B, frame_skip); sticky ones repeat the one before."""
+        code = self._codes[action]
+        if not self.options.sticky:
+            return code[:, None].repeat(1, self.frame_skip)
+        key = noise.fold(noise.fold(lanes.dream.key, _STICKY), lanes.elapsed)
+        sticks = noise.uniform(key, (self.frame_skip,)) < self.options.sticky
+        raw, held = [], lanes.held
+        for frame in range(self.frame_skip):
+            held = torch.where(sticks[:, frame], held, code)
+            raw.append(held)
+        return torch.stack(raw, dim=1)
+
+    def _late(self, elapsed: Tensor) -> Tensor:
+        limit = self.options.horizon
+        if self.options.starts == "power-on":
+            frames = FRAME_LIMIT // self.frame_skip
+            limit = frames if limit is None else min(limit, frames)
+        return elapsed >= limit if limit is not None else torch.zeros_like(elapsed, dtype=torch.bool)
+
+
+class BurnIn:
+    """Burned-in starts of a pool: each is computed when first drawn and kept; a restart is a gather.
+
+    Args:
+        predictor: Who burns in.
+        pool: The starts.
+        device: Where the states are kept.
+        grey: Whether the last four context frames are kept as an agent sees them.
+    """
+
+    def __init__(self, predictor: Predictor, pool: StartPool, device: torch.device, grey: bool) -> None:
+        self._predictor, self._pool, self._device, self._grey = predictor, pool, device, grey
+        self._row = torch.full((len(pool),), -1, dtype=torch.int64)
+        self._table: tuple[State, Tensor, Tensor, Tensor] | None = None
+
+    def gather(self, start: Tensor) -> tuple[State, Tensor, Tensor, Tensor]:
+        """States, lives int64 (B,), last raw actions uint8 (B,) and grey stacks of starts, int64 (B,)."""
+        wanted = start.cpu()
+        missing = wanted[self._row[wanted] < 0].unique()
+        for chunk in missing.split(BURN_IN_CHUNK) if len(missing) else ():
+            self._add(chunk)
+        rows = self._row[wanted].to(self._device)
+        assert self._table is not None
+        return tree_map(lambda part: part[rows], self._table)
+
+    def _add(self, chunk: Tensor) -> None:
+        padded = torch.cat([chunk, chunk[-1:].repeat(BURN_IN_CHUNK - len(chunk))])
+        start = self._pool.batch(padded.numpy())
+        stack = torch.zeros(BURN_IN_CHUNK, 0, dtype=torch.uint8)
+        if self._grey:
+            stack = shrink_frames(start.frames[:, -STACK:].flatten(0, 1)).unflatten(0, (BURN_IN_CHUNK, STACK))
+        start = tree_map(lambda part: part.to(self._device), start)
+        state = self._predictor.init(start)
+        burned = (state, start.lives, start.actions[:, -1, -1], stack.to(self._device))
+        fresh = tree_map(lambda part: part[: len(chunk)], burned)
+        count = int((self._row >= 0).sum())
+        self._table = (
+            fresh if self._table is None else tree_map(lambda a, b: torch.cat([a, b]), self._table, fresh)
+        )
+        self._row[chunk] = torch.arange(count, count + len(chunk))
+
+
+def _pool(options: Options) -> StartPool:
+    if options.starts == "power-on":
+        return StartPool.power_on(options.game, frame_skip_of(options.checkpoint, options.game))
+    return (
+        bundled_pool(options.game) if options.starts is None else StartPool.load(options.starts, options.game)
+    )

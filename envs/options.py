@@ -1,0 +1,107 @@
+"""The keywords of `gym.make`, checked: an unsupported value is an error, never ignored."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from atari_dream.errors import UsageError, unknown
+from atari_dream.games import Game, get_game
+
+OBSERVATIONS = ("rgb", "dqn")
+RENDER_MODES = (None, "rgb_array")
+DEFAULT_HORIZON = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an environment is asked to be; the README's table says what each keyword means."""
+
+    game: str
+    checkpoint: str | None = None
+    device: str = "auto"
+    observation: str = "rgb"
+    horizon: int | None = DEFAULT_HORIZON
+    starts: str | None = None
+    sticky: float = 0.0
+    full_action_space: bool = False
+    terminal_on_life_loss: bool = False
+    deterministic: bool = False
+    temperature: float = 1.0
+    shadow: bool = False
+    max_doubt: float | None = None
+    render_mode: str | None = None
+
+    @classmethod
+    def of(cls, game: str | Game, **keywords: Any) -> "Options":
+        """Checks keywords.
+
+        Raises:
+            UsageError: If a keyword is unknown, or its value not supported.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in keywords:
+            if name not in names:
+                raise unknown("keyword", name, names[1:], f'gym.make("{get_game(game).env_id}", {{}}=...)')
+        options = cls(get_game(game).name, **keywords)
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        for name in ("checkpoint", "starts"):
+            if not isinstance(getattr(self, name), str | None):
+                raise UsageError(
+                    f"{name} must be a string or None, got {getattr(self, name)!r}: give a path as str(path)"
+                )
+        for name in ("full_action_space", "terminal_on_life_loss", "deterministic", "shadow"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.observation not in OBSERVATIONS:
+            raise unknown("observation", self.observation, OBSERVATIONS)
+        if self.render_mode not in RENDER_MODES:
+            raise unknown("render_mode", self.render_mode, RENDER_MODES)
+        if self.horizon is not None and (
+            isinstance(self.horizon, bool) or not isinstance(self.horizon, int) or self.horizon < 1
+        ):
+            raise UsageError(f"horizon must be a whole number of steps from 1, or None, got {self.horizon!r}")
+        if not _is_number(self.sticky) or not 0 <= self.sticky <= 1:
+            raise UsageError(f"sticky must be a probability, 0 to 1, got {self.sticky!r}")
+        if not _is_number(self.temperature) or self.temperature < 0:
+            raise UsageError(f"temperature must be a number from 0, got {self.temperature!r}")
+        for name, off in (("shadow", False), ("max_doubt", None)):
+            if getattr(self, name) != off:
+                raise UsageError(f"{name}={getattr(self, name)!r} is not built yet: leave it at {off!r}")
+
+    @property
+    def scale(self) -> float:
+        """Temperature that the dream is sampled at; 0 is the mode."""
+        return 0.0 if self.deterministic else float(self.temperature)
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """ALE code of each action of the action space."""
+        return tuple(range(18)) if self.full_action_space else get_game(self.game).actions
+
+
+def pick_device(name: str) -> torch.device:
+    """The torch device of that name; `"auto"` takes cuda, then mps, then the CPU.
+
+    Raises:
+        UsageError: If there is no such device here.
+    """
+    if name == "auto":
+        has_mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise UsageError(
+            f"no device {name!r} here ({str(error).splitlines()[0]}): allowed are auto, cpu, cuda, cuda:N, mps"
+        ) from None
+    return device
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

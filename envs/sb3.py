@@ -1,0 +1,94 @@
+"""The dream as stable-baselines3's VecEnv: batched, with no Python loop over the model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.vec_env import VecEnv
+
+from atari_dream.envs.vector import DreamVectorEnv
+from atari_dream.errors import UsageError
+
+
+class DreamVecEnv(VecEnv):
+    """Dreams side by side for stable-baselines3; wrap it in `VecMonitor` to log returns.
+
+    Args:
+        game: Name of the game, or its environment id.
+        num_envs: Number of lanes.
+        options: The keywords of `gym.make`, and `max_episode_steps` as another name for `horizon`.
+
+    Raises:
+        UsageError: If a keyword is unknown or its value not supported.
+    """
+
+    def __init__(self, game: str, num_envs: int = 1, **options: Any) -> None:
+        for name in ("output", "autoreset_mode"):
+            if name in options:
+                raise UsageError(
+                    f"keyword {name!r} is not for DreamVecEnv: stable-baselines3 takes numpy and resets at once"
+                )
+        self.envs = DreamVectorEnv(num_envs, game, autoreset_mode=AutoresetMode.SAME_STEP, **options)
+        self.render_mode = self.envs.render_mode
+        super().__init__(num_envs, self.envs.single_observation_space, self.envs.single_action_space)
+        self._actions = np.zeros(num_envs, np.int64)
+
+    def reset(self) -> np.ndarray:
+        """Begins all dreams, with the seeds of the last `seed()`, if they are new."""
+        known = [seed for seed in self._seeds if seed is not None]
+        observation, infos = self.envs.reset(seed=[int(seed) for seed in known] if known else None)
+        self.reset_infos = self._split(infos)
+        self._reset_seeds()
+        self._reset_options()
+        return observation
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Keeps the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Dreams one agent step; lanes that ended show their new start and keep their last frame in the info."""
+        observation, rewards, terminated, truncated, infos = self.envs.step(self._actions)
+        split = self._split(infos)
+        done = terminated | truncated
+        for lane in done.nonzero()[0]:
+            ended = {
+                name: values[lane] for name, values in infos["final_info"].items() if not name.startswith("_")
+            }
+            split[lane] = {**ended, "terminal_observation": infos["final_obs"][lane]}
+        for lane, info in enumerate(split):
+            info["TimeLimit.truncated"] = bool(truncated[lane])
+        return observation, rewards, done, split
+
+    def close(self) -> None:
+        """Lets go of the dreams."""
+        self.envs.close()
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """The frame of each lane, uint8 (210, 160, 3)."""
+        return self.envs.render() or [None] * self.num_envs
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute of the environment, once a lane."""
+        return [getattr(self.envs, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Sets an attribute of the environment that all lanes share."""
+        if len(list(self._get_indices(indices))) != self.num_envs:
+            raise UsageError(f"attribute {attr_name!r} is shared by all lanes: set it without indices")
+        setattr(self.envs, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Calls a method of the environment that all lanes share, once; every lane gets its result."""
+        result = getattr(self.envs, method_name)(*args, **kwargs)
+        return [result for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """Whether lanes are wrapped: they never are, one batch serves them all."""
+        return [False for _ in self._get_indices(indices)]
+
+    def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
+        names = ("start", "lives", "score", "revision")
+        columns = [infos[name].tolist() for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

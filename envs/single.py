@@ -1,0 +1,101 @@
+"""The dream as a single environment: lane 0 of a vector of one."""
+
+import copy
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode
+
+from atari_dream.envs.lanes import Lanes
+from atari_dream.envs.vector import METADATA, DreamVectorEnv
+from atari_dream.errors import UsageError
+
+
+class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
+    """One dream, as `gym.make` makes it.
+
+    Args:
+        game: Name of the game, or its environment id.
+        options: The keywords of `gym.make`, as the README's table says.
+
+    Raises:
+        UsageError: If a keyword is unknown or its value not supported.
+    """
+
+    metadata: dict[str, Any] = METADATA
+
+    def __init__(self, game: str, **options: Any) -> None:
+        self._vector = DreamVectorEnv(1, game, autoreset_mode=AutoresetMode.DISABLED, **options)
+        self.render_mode = self._vector.render_mode
+        self.observation_space = self._vector.single_observation_space
+        self.action_space = self._vector.single_action_space
+        self.metadata = copy.deepcopy(METADATA) | {"render_fps": self._vector.metadata["render_fps"]}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begins a dream at a start that the seed draws, or at `options={"start": position or id}`.
+
+        Returns:
+            The real frame of the start, as an observation, and the info.
+        """
+        super().reset(seed=seed)
+        if seed is None and self._vector.lanes is None:
+            seed = int(self.np_random.integers(2**31))
+        observation, infos = self._vector.reset(seed=seed, options=options)
+        return observation[0], _first(infos)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Dreams one agent step.
+
+        Returns:
+            Observation, reward in game points, terminated, truncated, info.
+
+        Raises:
+            ResetNeeded: Before a reset, or after the end.
+            UsageError: If the action is not in the action space.
+        """
+        if np.ndim(action) != 0:
+            raise UsageError(
+                f"action must be one whole number from 0 to {self.action_space.n - 1}, got {action!r}"
+            )  # type: ignore[attr-defined]
+        if self._vector.lanes is not None and bool(self._vector.lanes.over[0]):
+            raise ResetNeeded("the dream has ended: call reset() first")
+        observation, reward, terminated, truncated, infos = self._vector.step(np.asarray(action)[None])
+        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(infos)
+
+    def render(self) -> Any:
+        """The frame, uint8 (210, 160, 3), where `render_mode="rgb_array"`."""
+        frames = self._vector.render()
+        return None if frames is None else frames[0]
+
+    def get_keys_to_action(self) -> dict[tuple[str, ...], int]:
+        """Keys that `gymnasium.utils.play` understands: arrows as w, a, s, d, and the space bar to fire."""
+        from atari_dream.games import ACTION_NAMES
+
+        keys = {"UP": "w", "RIGHT": "d", "LEFT": "a", "DOWN": "s", "FIRE": " "}
+        table = {}
+        for position, code in enumerate(self._vector.options.codes):
+            pressed = [key for word, key in keys.items() if word in ACTION_NAMES[code]]
+            table[tuple(sorted(pressed))] = position
+        return table
+
+    def clone_state(self) -> Lanes:
+        """A copy of everything that lies ahead: restored, it gives the same future under the same actions."""
+        return self._vector.clone_state()
+
+    def restore_state(self, state: Lanes) -> None:
+        """Takes up a cloned state; it counts as a reset."""
+        self._vector.restore_state(state)
+
+    def close(self) -> None:
+        """Lets go of the dream; it may be called twice."""
+        self._vector.close()
+
+
+def _first(infos: dict[str, Any]) -> dict[str, Any]:
+    """The info of lane 0, in plain Python types."""
+    kinds = {"start": str, "lives": int, "score": float, "revision": str}
+    return {name: kind(infos[name][0]) for name, kind in kinds.items()}
