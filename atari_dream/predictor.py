@@ -42,6 +42,15 @@ class Outcome(NamedTuple):
     lives: Tensor
 
 
+class Target(NamedTuple):
+    """What really followed: frame uint8 (B, 210, 160), reward float32, terminated bool, lives int64 (-1: unknown), (B,)."""
+
+    frame: Tensor
+    reward: Tensor
+    terminated: Tensor
+    lives: Tensor
+
+
 class Frames(NamedTuple):
     """Frames of a game at its native size, as palette codes, uint8 (B, 210, 160)."""
 
@@ -54,7 +63,7 @@ class Frames(NamedTuple):
     def rgb(self) -> Tensor:
         """Colours, uint8 (B, 210, 160, 3)."""
         table = torch.from_numpy(PALETTE).to(self.codes.device)
-        return table[self.codes.int()]
+        return table.index_select(0, self.codes.flatten().int()).view(*self.codes.shape, 3)
 
 
 class Noise(NamedTuple):
@@ -120,3 +129,17 @@ class Predictor(nn.Module):
     @abstractmethod
     def decode(self, state: State) -> Frames:
         """The frame that each lane shows."""
+
+    def learn(
+        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor]
+    ) -> tuple[State, dict[str, Tensor]]:
+        """Predicts one step as `step` does, but knowing the target, for training.
+
+        Returns:
+            The state that shows the prediction, and the terms of the loss by name, each (B,), in nats.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not learn")
+
+    def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
+        """Lets the lanes in `mask`, bool (B,), go on from a given frame, uint8 (B, 210, 160), for training."""
+        raise NotImplementedError(f"{type(self).__name__} does not learn")

@@ -1,0 +1,59 @@
+"""`atari-dream train`: learns a predictor from a store."""
+
+import json
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from atari_dream.cli.options import game_option, json_option, seed_option
+from atari_dream.training import Trainer, TrainingConfig
+
+
+@click.command()
+@click.option("--model", required=True, help="Name of the model, as `atari-dream models` lists them.")
+@game_option
+@click.option("--data", required=True, help="Folder of the store to learn from.")
+@click.option("--out", required=True, help="Folder of the checkpoint.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train for.")
+@click.option("--steps", type=click.IntRange(min=1), help="Updates to train for.")
+@click.option("--resume", is_flag=True, help="Go on from where an interrupted run stopped.")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=16, help="Windows in a batch, over all processes."
+)
+@click.option("--horizon", type=click.IntRange(min=1), default=12, help="Predicted steps of a window.")
+@click.option("--frame-skip", type=click.IntRange(min=1), default=4, help="Emulator frames per step.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
+@click.option("--precision", type=click.Choice(["auto", "32-true", "bf16-mixed"]), default="auto")
+@click.option("--workers", type=click.IntRange(min=0), default=1, help="Processes that decode windows.")
+@click.option(
+    "--validate-every", type=click.IntRange(min=1), default=500, help="Updates between validations."
+)
+@seed_option
+@json_option
+def train(as_json: bool, **options: Any) -> None:
+    """Learn a predictor; the checkpoint is the best by free-running rollouts on validation episodes.
+
+    Ctrl-C or a kill loses at most a minute: call again with --resume. TensorBoard logs are in OUT.training.
+
+    Example: atari-dream train --model c_lstm_vae --game pacman --data stores/pacman --out runs/pacman --minutes 30
+    """
+    with tqdm(
+        total=1.0, unit="run", bar_format="{percentage:5.1f}% |{bar}| {elapsed}<{remaining} {postfix}"
+    ) as bar:
+
+        def report(progress: float, metrics: dict[str, float]) -> None:
+            bar.set_postfix({name: f"{value:.4g}" for name, value in metrics.items()}, refresh=False)
+            bar.update(progress - bar.n)
+
+        trainer = Trainer(TrainingConfig(**options), report)
+        metrics = trainer.run()
+    if as_json:
+        click.echo(
+            json.dumps({"checkpoint": options["out"], "steps": trainer.step, "validation": metrics}, indent=1)
+        )
+    else:
+        click.echo(
+            f"{options['out']}: {trainer.step} updates, best wrong_moving {trainer.best:.4f} on validation"
+        )

@@ -1,0 +1,143 @@
+"""Layers that the predictors share. All are convolutions or work pixel by pixel: a lane's bits depend on it alone."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PATCH = (7, 8)
+"""Pixels, rows by columns, that a grid cell covers: 210x160 is exactly 30x20 cells."""
+GRID = (30, 20)
+
+_COLOUR_CODE = 4
+
+
+class FrameEmbedding(nn.Module):
+    """Frames of palette codes, uint8 (B, 210, 160), several in a row, as features (B, channels, 30, 20).
+
+    A colour enters as a fixed random code: a gradient into a table of colours costs more than all the rest.
+    """
+
+    code: Tensor
+
+    def __init__(self, frames: int, channels: int) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        self.register_buffer("code", torch.randn(256, _COLOUR_CODE, generator=random))
+        self.patches = nn.ModuleList(nn.Conv2d(_COLOUR_CODE, channels, PATCH, PATCH) for _ in range(frames))
+
+    def forward(self, *frames: Tensor) -> Tensor:
+        """Embeds the frames, each by its own convolution, and adds them up."""
+        parts = [
+            patches(
+                F.embedding(frame.int(), self.code).permute(0, 3, 1, 2)
+            )  # (B, 4, 210, 160), channels last
+            for patches, frame in zip(self.patches, frames, strict=True)
+        ]
+        return sum(parts[1:], parts[0])
+
+
+class ActionEmbedding(nn.Module):
+    """Raw actions of one agent step, uint8 (B, frame_skip), as a bias (B, channels, 1, 1) for each channel."""
+
+    def __init__(self, frame_skip: int, channels: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(frame_skip, 18, channels) * 0.5)
+
+    def forward(self, action: Tensor) -> Tensor:
+        """Sums what each emulator frame's action contributes."""
+        parts = [self.table[frame][action[:, frame].int()] for frame in range(self.table.shape[0])]
+        return sum(parts[1:], parts[0])[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around which the input is added; the second starts at zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds the block's change, (B, channels, H, W)."""
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+class ConvLSTM(nn.Module):
+    """Convolutional LSTM (Shi et al. 2015): gates by a 3x3 convolution of input and hidden state."""
+
+    def __init__(self, inputs: int, channels: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(inputs + channels, 4 * channels, 3, padding=1)
+        nn.init.constant_(self.gates.bias[channels : 2 * channels], 1.0)  # type: ignore[index,arg-type]
+
+    def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: input (B, inputs, H, W), hidden and cell (B, channels, H, W)."""
+        enter, keep, leave, new = self.gates(torch.cat([x, hidden], dim=1)).chunk(4, dim=1)
+        cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
+        return leave.sigmoid() * cell.tanh(), cell
+
+
+class PaletteHead(nn.Module):
+    """Features (B, channels, 30, 20) to a colour for each pixel: one of the game's, or the one it has now.
+
+    The choice to keep the present colour starts out likely, so an untrained model is copy-last. A pixel's
+    likelihood is that of the mixture, so the two ways to the same colour add up.
+    """
+
+    KEEP = 4.0
+
+    colours: Tensor
+    slot: Tensor
+
+    def __init__(self, colours: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        slot = torch.zeros(256, dtype=torch.int64)
+        slot[torch.tensor(colours)] = torch.arange(len(colours)) + 1
+        self.register_buffer("colours", torch.tensor((0, *colours), dtype=torch.uint8))
+        self.register_buffer("slot", slot)
+        self.pixels = nn.ConvTranspose2d(channels, len(colours) + 1, PATCH, PATCH)
+        with torch.no_grad():
+            self.pixels.weight.mul_(0.1)
+            self.pixels.bias.zero_()  # type: ignore[union-attr]
+            self.pixels.bias[0] = self.KEEP  # type: ignore[index]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (B, 210, 160, 1 + colours); the first is for keeping the present colour."""
+        return self.pixels(F.silu(features)).permute(0, 2, 3, 1)
+
+    def choose(self, logits: Tensor, present: Tensor) -> Tensor:
+        """The likeliest choice of each pixel as a palette code, uint8 (B, 210, 160)."""
+        best = logits.argmax(-1)
+        return torch.where(best == 0, present, self.colours[best])
+
+    def nll(self, logits: Tensor, present: Tensor, target: Tensor) -> Tensor:
+        """Negative log-likelihood of a frame, in nats summed over its pixels, (B,).
+
+        A colour that the game never showed in training counts as the mixture's least likely choice.
+        """
+        logits = logits.float()
+        slot = self.slot[target.int()]  # 0 for a colour never seen
+        colour = logits.gather(-1, slot[..., None])[..., 0]
+        keep = logits[..., 0]
+        unseen = slot == 0
+        changed = torch.where(unseen, logits.amin(-1), colour)
+        likely = torch.where(target == present, torch.logaddexp(keep, changed), changed)
+        return (logits.logsumexp(-1) - likely).sum((1, 2))
+
+
+class OutcomeHead(nn.Module):
+    """Features (B, channels, 30, 20) to logits (B, classes): evidence of every place, summed over the grid."""
+
+    def __init__(self, channels: int, classes: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.look = nn.Conv2d(channels, hidden, 3, stride=2, padding=1)
+        self.judge = nn.Conv2d(hidden, hidden, 3, padding=1)
+        self.vote = nn.Conv2d(hidden, classes, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (B, classes)."""
+        seen = F.silu(self.judge(F.silu(self.look(F.silu(features)))))
+        votes = self.vote(seen).float()
+        height, width = votes.shape[2:]
+        return F.avg_pool2d(votes, (height, width))[:, :, 0, 0] * (height * width) ** 0.5

@@ -1,0 +1,333 @@
+"""Learning a predictor from a store. Device, precision and processes are Lightning Fabric's; the loop is ours.
+
+Run: `atari-dream train --model c_lstm_vae --game pacman --data stores/pacman --out runs/pacman-c_lstm_vae --minutes 60`,
+or under `torchrun --nproc-per-node 2 -m atari_dream train ...` on several devices. Every batch and every random number
+depends on the seed and the step alone, so a run that was interrupted goes on to the same numbers.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch_optimizer
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from atari_dream import noise
+from atari_dream.checkpoint import save_checkpoint
+from atari_dream.dream import tree_map
+from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
+from atari_dream.files import whole
+from atari_dream.games import FRAME_SKIP
+from atari_dream.objectives import Rollout
+from atari_dream.registry import create_model, model_class
+from atari_dream.validation import validate
+from atari_dream.windows import Batch, Windows, domain_of
+
+_KEEP_SECONDS = 45.0
+_EMA = 0.999
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a predictor is trained.
+
+    Attributes:
+        model: Name in the registry.
+        data: Folder of the store.
+        out: Folder of the checkpoint; `<out>.training` beside it holds logs and the state to resume from.
+        game: Game that the store must be of.
+        config: What the model is built with.
+        steps: Updates, or None where `minutes` counts.
+        minutes: Time to train for, or None where `steps` counts.
+        batch: Windows in a batch, over all processes.
+        horizon: Steps of each window that are predicted.
+        frame_skip: Emulator frames per step.
+        learning_rate: At the start; it falls linearly to a hundredth.
+        clip: Largest norm of the gradient.
+        seed: Of weights, windows and noise.
+        device: `"auto"`, `"cpu"`, `"cuda"` or `"mps"`.
+        precision: `"auto"` (bf16 on cuda, else 32 bit), `"32-true"` or `"bf16-mixed"`.
+        workers: Processes that decode windows.
+        validate_every: Updates between two validations.
+        validation_windows: Windows of the validation split, of 30 steps each.
+        resume: Whether to go on from the state of an earlier run.
+    """
+
+    model: str
+    data: str
+    out: str
+    game: str
+    config: dict[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 16
+    horizon: int = 12
+    frame_skip: int = FRAME_SKIP
+    learning_rate: float = 1e-3
+    clip: float = 1.0
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    workers: int = 1
+    validate_every: int = 500
+    validation_windows: int = 64
+    resume: bool = False
+
+    @property
+    def state_folder(self) -> Path:
+        """Where logs and the state to resume from are."""
+        return Path(f"{self.out}.training")
+
+
+VALIDATION_HORIZON = 30
+
+
+class Trainer:
+    """One training run: its predictor, optimisers, logs and place in time.
+
+    Args:
+        config: How to train.
+        report: Called after each update with (progress 0 to 1, metrics).
+
+    Raises:
+        UsageError: If the store, the model or the state to resume from do not fit.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, report: Callable[[float, dict[str, float]], object] = lambda *_: None
+    ) -> None:
+        self.config, self._report = config, report
+        self._store = _open_store(config)
+        self.fabric = _fabric(config)
+        torch.manual_seed(config.seed)
+        self.predictor = create_model(
+            config.model, domain_of(self._store, config.frame_skip), **config.config
+        )
+        self.average = AveragedModel(self.predictor, multi_avg_fn=_average)
+        self.average.to(self.fabric.device)
+        self.objective = self.fabric.setup_module(Rollout(self.predictor))
+        self.optimizers = {
+            "model": self.fabric.setup_optimizers(
+                torch_optimizer.RAdam(self.predictor.parameters(), lr=config.learning_rate)
+            )
+        }
+        self.step, self.elapsed, self.best = 0, 0.0, float("inf")
+        if config.resume:
+            self._resume()
+
+    def run(self) -> dict[str, float]:
+        """Trains to the end, keeping the best checkpoint and, every 45 seconds, the state to resume from.
+
+        Returns:
+            Metrics of the last validation.
+
+        Raises:
+            KeyboardInterrupt: After the state was kept.
+        """
+        validation = self._validation_batches()
+        metrics: dict[str, float] = {}
+        kept = begun = time.monotonic() - self.elapsed
+        kept = time.monotonic()
+        try:
+            for batch in self._batches():
+                losses = self.update(batch)
+                self.step += 1
+                self.elapsed = time.monotonic() - begun
+                if self.step % self.config.validate_every == 0 or self.progress >= 1:
+                    metrics = self._validate(validation)
+                self._log(losses)
+                if time.monotonic() - kept > _KEEP_SECONDS:
+                    self._keep()
+                    kept = time.monotonic()
+                if self.progress >= 1:
+                    break
+        finally:
+            self._keep()
+        return metrics
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, 0 to 1."""
+        if self.config.steps is not None:
+            return min(1.0, self.step / self.config.steps)
+        return min(1.0, self.elapsed / (60 * (self.config.minutes or 1.0)))
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One step of every optimiser on this process's share of a joint batch."""
+        key = noise.fold(
+            noise.fold(noise.key_of(self.config.seed), self.step).to(batch.lane.device), batch.lane
+        )
+        losses, metrics = self.objective(batch, key, self.progress)
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * (1 - 0.99 * self.progress)
+            optimizer.zero_grad()
+            self.fabric.backward(losses[name])
+            self.fabric.clip_gradients(
+                self.objective, optimizer, max_norm=self.config.clip, error_if_nonfinite=False
+            )
+            optimizer.step()
+        self.average.update_parameters(self.predictor)
+        return {name: value.detach() for name, value in {**losses, **metrics}.items()}
+
+    def _batches(self) -> Iterator[Batch]:
+        windows = Windows(
+            self._store,
+            "train",
+            self.predictor.context,
+            self.config.horizon,
+            self.config.batch,
+            self.config.frame_skip,
+            self.config.seed,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+        )
+        loader = DataLoader(
+            windows,
+            batch_size=None,
+            sampler=range(self.step, len(windows)),
+            num_workers=self.config.workers,
+            prefetch_factor=4 if self.config.workers else None,
+            multiprocessing_context="spawn" if self.config.workers else None,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+        for batch in loader:
+            yield self._to_device(batch)
+
+    def _validation_batches(self) -> list[Batch]:
+        size = min(32, self.config.validation_windows)
+        windows = Windows(
+            self._store,
+            "validation",
+            self.predictor.context,
+            VALIDATION_HORIZON,
+            size,
+            self.config.frame_skip,
+        )
+        return [self._to_device(windows[k]) for k in range(-(-self.config.validation_windows // size))]
+
+    def _to_device(self, batch: Batch) -> Batch:
+        return tree_map(lambda part: part.to(self.fabric.device, non_blocking=True), batch)
+
+    def _validate(self, batches: list[Batch]) -> dict[str, float]:
+        """Measures the averaged weights and keeps them as the checkpoint if they are the best so far."""
+        predictor = self.average.module.eval()
+        with self.fabric.autocast():
+            metrics = validate(predictor, batches)
+        self.fabric.log_dict({f"validation/{name}": value for name, value in metrics.items()}, self.step)
+        if metrics["wrong_moving"] < self.best:
+            self.best = metrics["wrong_moving"]
+            if self.fabric.is_global_zero:
+                facts = {
+                    "validation": metrics,
+                    "step": self.step,
+                    "minutes": self.elapsed / 60,
+                    "training": asdict(self.config),
+                }
+                save_checkpoint(
+                    Path(self.config.out),
+                    predictor,
+                    self.config.model,
+                    self.config.config,
+                    facts,
+                    self._store.digest(),
+                )
+        return metrics
+
+    def _log(self, losses: dict[str, Tensor]) -> None:
+        if self.step % 20 == 0 or self.step == 1:
+            numbers = {name: float(value) for name, value in losses.items()}
+            self.fabric.log_dict({f"train/{name}": value for name, value in numbers.items()}, self.step)
+            self._report(self.progress, numbers | {"step": self.step, "best": self.best})
+
+    def _keep(self) -> None:
+        """Writes the state to resume from, in full precision."""
+        if self.fabric.is_global_zero:
+            state = {
+                "predictor": self.predictor.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+                "place": {"step": self.step, "elapsed": self.elapsed, "best": self.best},
+                "run": _identity(self.config, self._store),
+            }
+            with whole(self.config.state_folder / "state.pt") as fresh:
+                torch.save(state, fresh)
+
+    def _resume(self) -> None:
+        path = self.config.state_folder / "state.pt"
+        if not path.is_file():
+            raise UsageError(f"nothing to resume at {path}: call without --resume")
+        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        wanted = _identity(self.config, self._store)
+        changed = [name for name in wanted if wanted[name] != state["run"][name]]
+        if changed:
+            raise UsageError(
+                f"{path} was made with another {', '.join(changed)}: resume with the same, or call without --resume"
+            )
+        self.predictor.load_state_dict(state["predictor"])
+        self.average.load_state_dict(state["average"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.step, self.elapsed, self.best = (state["place"][name] for name in ("step", "elapsed", "best"))
+
+
+def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
+    """What must stay the same for a run to go on to the same numbers."""
+    names = ("model", "config", "batch", "horizon", "frame_skip", "learning_rate", "clip", "seed")
+    return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
+
+
+def _open_store(config: TrainingConfig) -> EpisodeStore:
+    if not model_class(config.model).trainable:
+        raise UsageError(f"model {config.model!r} is a control and does not learn")
+    if (config.steps is None) == (config.minutes is None):
+        raise UsageError("give either --steps or --minutes")
+    store = EpisodeStore(config.data)
+    if store.game != config.game:
+        raise UsageError(
+            f"store {config.data} is of game {store.game!r}, not {config.game!r}: give --game {store.game}"
+        )
+    return store
+
+
+def _fabric(config: TrainingConfig) -> Any:
+    try:
+        from lightning.fabric import Fabric
+        from lightning.fabric.loggers import TensorBoardLogger
+    except ModuleNotFoundError:
+        try:
+            from lightning_fabric import Fabric
+            from lightning_fabric.loggers import TensorBoardLogger
+        except ModuleNotFoundError as error:
+            raise UsageError(f"training needs {error.name}: pip install 'atari-dream[train]'") from None
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if device == "cuda" else "32-true"
+    fabric = Fabric(
+        accelerator=device,
+        devices=here,
+        num_nodes=processes // here,
+        strategy="ddp" if processes > 1 else "auto",
+        precision=precision,
+        loggers=TensorBoardLogger(config.state_folder, name="log", version=""),
+    )
+    fabric.launch()
+    return fabric
+
+
+def _average(averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+    """Moves the averaged weights towards the current ones, faster at first."""
+    decay = min(_EMA, (1 + int(updates)) / (10 + int(updates)))
+    torch._foreach_lerp_(averages, current, 1 - decay)
