@@ -1,29 +1,72 @@
-"""Loads saved stable-baselines3 agents and says clearly when one does not fit."""
+"""Saves stable-baselines3 agents, loads them, and says clearly when one does not fit."""
 
+import os
+import warnings
 from pathlib import Path
-
+from typing import Any
 
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from atari_dream.errors import UsageError, unknown
+from atari_dream.errors import UsageError
+from atari_dream.files import whole
 from atari_dream.games import Game
 from atari_dream.observation import SIZE, STACK
 
-ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "a2c": A2C, "dqn": DQN}
+ALGORITHMS: tuple[type[BaseAlgorithm], ...] = (PPO, A2C, DQN)
+_PLAYED_LAST = ("_last_obs", "_last_original_obs", "_last_episode_starts")
+
+
+def save_agent(agent: BaseAlgorithm, path: Path, origin: dict[str, Any]) -> None:
+    """Saves an agent, whole or not at all.
+
+    Args:
+        agent: The agent.
+        path: Its zip.
+        origin: What it learnt from, plain data; `load_agent` gives it back as the attribute `origin`.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    check_writable(path)
+    vars(agent)["origin"] = origin
+    with whole(path) as fresh, fresh.open("wb") as file:
+        agent.save(file, exclude=_PLAYED_LAST)
+
+
+def check_writable(path: Path) -> None:
+    """Refuses, before a long training, a path that an agent cannot be saved at.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    if path.is_dir():
+        raise UsageError(f"cannot write the agent to {path}: it is a folder; try --out {path / 'agent.zip'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write the agent to {path}: {error.strerror}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write the agent to {path}: {path.parent} is read-only")
 
 
 def load_agent(path: str | Path, game: Game, device: str = "cpu") -> BaseAlgorithm:
     """Loads an agent saved by stable-baselines3, of any of `ALGORITHMS`.
 
+    Loading unpickles, which can run code: load only agents whose makers you trust.
+
     Raises:
-        UsageError: If the file is no such agent, or one for other observations or actions.
+        UsageError: If the file is no such agent, or one for another game, other observations or actions.
     """
     if not Path(path).is_file():
         raise UsageError(
-            f"no agent at {path}: train one with `atari-dream agent train --game {game.name} --out {path}`"
+            f"no agent at {path}: train one with `atari-dream agent train --game {game.name} --in dream "
+            f"--steps 50000 --out {path}`"
         )
     agent = _load(path, device)
+    learnt = vars(agent).get("origin", {}).get("game", game.name)
+    if learnt != game.name:
+        raise UsageError(f"agent {path} learnt game {learnt!r}, not {game.name!r}: use --game {learnt}")
     shape, actions = agent.observation_space.shape, getattr(agent.action_space, "n", None)
     if shape != (STACK, SIZE, SIZE) or actions != len(game.actions):
         raise UsageError(
@@ -33,20 +76,13 @@ def load_agent(path: str | Path, game: Game, device: str = "cpu") -> BaseAlgorit
     return agent
 
 
-def get_algorithm(name: str) -> type[BaseAlgorithm]:
-    """Looks an algorithm up by its name."""
-    if name not in ALGORITHMS:
-        raise unknown("algorithm", name, ALGORITHMS)
-    return ALGORITHMS[name]
-
-
 def _load(path: str | Path, device: str) -> BaseAlgorithm:
     faults = []
-    for algorithm in ALGORITHMS.values():
+    for algorithm in ALGORITHMS:
         try:
-            agent = algorithm.load(path, device=device)
+            with warnings.catch_warnings(action="ignore"), Path(path).open("rb") as file:
+                return algorithm.load(file, device=device)
         except Exception as error:
             faults.append(error)
-        else:
-            return agent
-    raise UsageError(f"{path} is no saved agent of {', '.join(ALGORITHMS)}: {faults[0]}")
+    names = ", ".join(algorithm.__name__ for algorithm in ALGORITHMS)
+    raise UsageError(f"{path} is no saved agent of {names}: {faults[0]}")
