@@ -1,0 +1,97 @@
+"""A rollout is what happens from a start, held after the end."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from atari_dream.bundled import bundled_pool
+from atari_dream.checkpoint import open_predictor
+from atari_dream.emulator import Emulator
+from atari_dream.games import GAMES, get_game
+from atari_dream.models.copy_last import CopyLast
+from atari_dream.predictor import Domain, Frames, Noise, Outcome, State
+from atari_dream.rollout import continued, held, roll
+from atari_dream.starts import StartPool
+
+
+@pytest.fixture(scope="module")
+def pool() -> StartPool:
+    return bundled_pool("pacman")
+
+
+class Fading(CopyLast):
+    """Counts steps in the first pixel, draws noise into the second, gains 10 a step and ends at step 3."""
+
+    noise = {"grain": Noise("normal", ())}
+
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        frame, lives = state[0].clone(), state[1] - 1
+        frame[:, 0, 0] += 2
+        frame[:, 0, 1] = (noise["grain"] * 32 + 128).to(torch.uint8)
+        return (frame, lives), Outcome(torch.full((1,), 10.0), frame[:, 0, 0] == 6, lives)
+
+    def decode(self, state: State) -> Frames:
+        return Frames(state[0])
+
+
+def of_stratum(pool: StartPool, stratum: str) -> int:
+    return next(place for place, entry in enumerate(pool.entries) if entry["stratum"] == stratum)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_the_emulator_control_plays_the_recipe_onwards(game: str) -> None:
+    pool = bundled_pool(game)
+    start = of_stratum(pool, "life") if game != "pinball" else 0
+    actions = continued(pool, start, 50)
+    rollout = roll(open_predictor("emulator", pool).predictor, pool, start, actions)
+    console = Emulator(game)
+    pool.replay(start, console)
+    before = console.score
+    assert rollout.steps == 50
+    np.testing.assert_array_equal(rollout.frames[0], console.frame)
+    for t, codes in enumerate(actions, start=1):
+        console.step(codes)
+        np.testing.assert_array_equal(rollout.frames[t], console.frame)
+        assert rollout.scores[t] == console.score - before
+        assert (rollout.lives[t], rollout.ended[t]) == (console.lives, console.over)
+    assert (rollout.frames[1:] != rollout.frames[0]).any()
+
+
+def test_after_the_end_all_stands(pool: StartPool) -> None:
+    rollout = roll(Fading(Domain()), pool, 0, held(pool, 0, 6))
+    first = int(pool.batch(np.array([0])).frames[0, -1, 0, 0])
+    assert first == 0
+    assert rollout.frames[:, 0, 0].tolist() == [0, 2, 4, 6, 6, 6, 6]
+    assert rollout.scores.tolist() == [0, 10, 20, 30, 30, 30, 30]
+    assert rollout.ended.tolist() == [False, False, False, True, True, True, True]
+    assert np.diff(rollout.lives).tolist() == [-1, -1, -1, 0, 0, 0]
+
+
+def test_noise_depends_on_seed_and_start_and_vanishes_at_temperature_0(pool: StartPool) -> None:
+    def grain(start: int, seed: int, temperature: float = 1.0) -> int:
+        rollout = roll(Fading(Domain()), pool, start, held(pool, 0, 1), seed, temperature)
+        return int(rollout.frames[1, 0, 1])
+
+    assert grain(0, 0) == grain(0, 0)
+    assert len({grain(start, seed) for start in (0, 1) for seed in (0, 1)}) == 4
+    assert grain(0, 0, 0.0) == grain(1, 1, 0.0) == 128
+
+
+def test_the_continuation_comes_first_then_held_random_actions(pool: StartPool) -> None:
+    start = of_stratum(pool, "end")
+    recorded = pool.continuation(start)
+    actions = continued(pool, start, len(recorded) + 40, seed=3)
+    assert actions.shape == (len(recorded) + 40, pool.frame_skip) and actions.dtype == np.uint8
+    np.testing.assert_array_equal(actions[: len(recorded)], recorded)
+    np.testing.assert_array_equal(actions[len(recorded) :], held(pool, start, 40, seed=3))
+    np.testing.assert_array_equal(continued(pool, start, 5), recorded[:5])
+
+
+def test_held_actions_are_of_the_game_held_and_seeded(pool: StartPool) -> None:
+    actions = held(pool, 5, 400, seed=1)
+    assert (actions == actions[:, :1]).all()
+    assert set(actions[:, 0]) == set(get_game("pacman").actions)
+    assert 20 < (np.diff(actions[:, 0].astype(int)) != 0).sum() < 200
+    np.testing.assert_array_equal(actions, held(pool, 5, 400, seed=1))
+    assert (actions != held(pool, 5, 400, seed=2)).any() and (actions != held(pool, 6, 400, seed=1)).any()
