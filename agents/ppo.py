@@ -89,10 +89,12 @@ def train_ppo(
     agent = make_ppo(SignRewards(VecMonitor(lanes)), venue, budget.steps, seed)
     origin = {
         **asdict(venue),
-        "algo": "ppo",
-        "seed": seed,
-        "envs": envs,
         "revision": lanes.envs.world.revision,
+        "algo": "ppo",
+        "envs": envs,
+        "seed": seed,
+        "commit": commit(),
+        "versions": versions(),
     }
     keeper = _Keeper(out, origin, budget, progress)
     try:
