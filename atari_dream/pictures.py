@@ -46,9 +46,8 @@ def check_format(path: Path) -> None:
         UsageError: If its ending is not one of `FORMATS`, or the extra `video` is missing for MP4.
     """
     if path.suffix.lower() not in FORMATS:
-        raise unknown(
-            "picture format", path.suffix or path.name, FORMATS, f"--out {path.with_suffix('')}{{}}"
-        )
+        call = f"--out {path.parent / path.stem}{{}}"
+        raise unknown("picture format", path.suffix or path.name, FORMATS, call)
     if path.suffix.lower() == ".mp4" and find_spec("av") is None:
         raise UsageError("MP4 needs PyAV: pip install 'atari-dream[video]', or give --out FILE.gif")
 

@@ -172,13 +172,7 @@ def _environments(
     gymnasium.register_envs(ale_py)
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     rules: dict[str, Any] = {"frameskip": frame_skip, "repeat_action_probability": 0.0}
-    screen: dict[str, Any] = {
-        "img_height": HEIGHT,
-        "img_width": WIDTH,
-        "grayscale": False,
-        "stack_num": 1,
-        "maxpool": False,
-    }
+    screen: dict[str, Any] = {"img_height": HEIGHT, "img_width": WIDTH, "grayscale": False}
     dreams = gymnasium.make_vec(game.env_id, lanes, checkpoint=checkpoint, device=device)
     single = gymnasium.make(game.twin, disable_env_checker=True, **rules)
     plain: dict[str, Any] = {"stack_num": 1, "maxpool": False, "reward_clipping": False}

@@ -139,7 +139,7 @@ def test_the_legend_tells_step_points_lives_and_the_end(real: Rollout, dreamt: R
 
 def test_another_ending_is_one_clear_line(tmp_path: Path, real: Rollout) -> None:
     with pytest.raises(
-        UsageError, match=r"unknown picture format '\.gfi': allowed .* nearest is '\.gif'; try --out .*a\.gif$"
+        UsageError, match=r"unknown picture format '.gfi': .* nearest is '\.gif'; try --out .*a\.gif$"
     ):
         pictures.save(tmp_path / "a.gfi", real, real, "tiny", 4)
     assert not list(tmp_path.iterdir())
