@@ -1,5 +1,7 @@
 """Layers that the predictors share. All are convolutions or work pixel by pixel: a lane's bits depend on it alone."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -112,18 +114,30 @@ class PaletteHead(nn.Module):
         return torch.where(best == 0, present, self.colours[best])
 
     def nll(self, logits: Tensor, present: Tensor, target: Tensor) -> Tensor:
-        """Negative log-likelihood of a frame, in nats summed over its pixels, (B,).
+        """Negative log-likelihood of a frame of colours seen in training, in nats summed over its pixels, (B,)."""
+        nll: Tensor = _MixtureNLL.apply(logits, self.slot[target.int()], target == present)
+        return nll.sum((1, 2))
 
-        A colour that the game never showed in training counts as the mixture's least likely choice.
-        """
-        logits = logits.float()
-        slot = self.slot[target.int()]  # 0 for a colour never seen
-        colour = logits.gather(-1, slot[..., None])[..., 0]
-        keep = logits[..., 0]
-        unseen = slot == 0
-        changed = torch.where(unseen, logits.amin(-1), colour)
-        likely = torch.where(target == present, torch.logaddexp(keep, changed), changed)
-        return (logits.logsumexp(-1) - likely).sum((1, 2))
+
+class _MixtureNLL(torch.autograd.Function):
+    """`-log(p[slot] + kept * p[0])` of softmax p, with its gradient made on the way forward: half of the passes."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
+        share = (logits.float() - logits.amax(-1, keepdim=True)).exp_()  # softmax itself is slow over few classes
+        share /= share.sum(-1, keepdim=True)
+        colour = share.gather(-1, slot[..., None])
+        keep = share[..., :1] * kept[..., None]
+        likely = (colour + keep).clamp(min=1e-12)
+        gradient = share.scatter_add(-1, slot[..., None], -colour / likely)
+        gradient[..., :1] -= keep / likely
+        ctx.save_for_backward(gradient.to(logits.dtype))
+        return -likely[..., 0].log()
+
+    @staticmethod
+    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * outward[0][..., None].to(gradient.dtype), None, None
 
 
 class OutcomeHead(nn.Module):

@@ -21,12 +21,13 @@ class Rollout(nn.Module):
 
     Args:
         predictor: What learns.
+        context: Steps of context in the windows, at most the predictor's own; fewer are cheaper.
         weights: Factor of each term; a term that is not named counts once.
     """
 
-    def __init__(self, predictor: Predictor, weights: dict[str, float] | None = None) -> None:
+    def __init__(self, predictor: Predictor, context: int, weights: dict[str, float] | None = None) -> None:
         super().__init__()
-        self.predictor = predictor
+        self.predictor, self.context = predictor, context
         self.weights = {"pixels": 0.01, "kl": 0.01} if weights is None else weights
 
     def forward(
@@ -35,16 +36,15 @@ class Rollout(nn.Module):
         """Rolls the predictor out over windows.
 
         Args:
-            batch: Windows of the predictor's context and a horizon.
+            batch: Windows of the context and a horizon.
             key: Random key of each lane, int64 (B,).
             progress: Share of the training that is done, 0 to 1.
 
         Returns:
             The loss of the optimiser `"model"`, and the mean of each term per step, detached.
         """
-        context = self.predictor.context
-        steps = range(context, batch.frames.shape[1])
-        state = self.predictor.init(batch.start(context))
+        steps = range(self.context, batch.frames.shape[1])
+        state = self.predictor.init(batch.start(self.context))
         own = noise.uniform(noise.fold(key, _OWN), (len(steps),)) < 2 * progress
         sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=key.device))
         for t, place in enumerate(steps):

@@ -47,6 +47,7 @@ class TrainingConfig:
         steps: Updates, or None where `minutes` counts.
         minutes: Time to train for, or None where `steps` counts.
         batch: Windows in a batch, over all processes.
+        context: Steps that the predictor watches first, or None for as many as when it dreams.
         horizon: Steps of each window that are predicted.
         frame_skip: Emulator frames per step.
         learning_rate: At the start; it falls linearly to a hundredth.
@@ -68,6 +69,7 @@ class TrainingConfig:
     steps: int | None = None
     minutes: float | None = None
     batch: int = 16
+    context: int | None = None
     horizon: int = 12
     frame_skip: int = FRAME_SKIP
     learning_rate: float = 1e-3
@@ -110,9 +112,11 @@ class Trainer:
         self.predictor = create_model(
             config.model, domain_of(self._store, config.frame_skip), **config.config
         )
+        self.predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.context = min(config.context or self.predictor.context, self.predictor.context)
         self.average = AveragedModel(self.predictor, multi_avg_fn=_average)
         self.average.to(self.fabric.device)
-        self.objective = self.fabric.setup_module(Rollout(self.predictor))
+        self.objective = self.fabric.setup_module(Rollout(self.predictor, self.context))
         self.optimizers = {
             "model": self.fabric.setup_optimizers(
                 torch_optimizer.RAdam(self.predictor.parameters(), lr=config.learning_rate)
@@ -181,7 +185,7 @@ class Trainer:
         windows = Windows(
             self._store,
             "train",
-            self.predictor.context,
+            self.context,
             self.config.horizon,
             self.config.batch,
             self.config.frame_skip,
@@ -280,7 +284,7 @@ class Trainer:
 
 def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
     """What must stay the same for a run to go on to the same numbers."""
-    names = ("model", "config", "batch", "horizon", "frame_skip", "learning_rate", "clip", "seed")
+    names = ("model", "config", "batch", "context", "horizon", "frame_skip", "learning_rate", "clip", "seed")
     return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
 
 

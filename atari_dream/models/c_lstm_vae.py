@@ -56,7 +56,7 @@ class CLSTMVAE(Predictor):
     context = 8
     batch_invariant = True
 
-    def __init__(self, domain: Domain, channels: int = 64, deep: int = 128, latent: int = 8) -> None:
+    def __init__(self, domain: Domain, channels: int = 64, deep: int = 96, latent: int = 8) -> None:
         super().__init__(domain)
         rows, columns = GRID[0] // 2, GRID[1] // 2
         self.noise = {
@@ -90,7 +90,7 @@ class CLSTMVAE(Predictor):
         fine = self.act.table.new_zeros(batch, self.fine.gates.out_channels // 4, rows, columns)
         coarse = fine.new_zeros(batch, self.coarse.gates.out_channels // 4, rows // 2, columns // 2)
         memory = _Memory(frames[:, 0], frames[:, 0], fine, fine, coarse, coarse, start.lives)
-        for place in range(1, self.context):
+        for place in range(1, frames.shape[1]):
             memory = self._remember(memory, actions[:, place])
             memory = memory._replace(previous=memory.frame, frame=frames[:, place])
         return tuple(memory)
