@@ -1,8 +1,9 @@
-"""Lanes of dreams: pure functions on tensors. The environments are shells that hold a `Lanes` and call a `World`."""
+"""Lanes of dreams: pure functions on tensors. The environments hold a `Lanes` and call a `World`."""
 
-from typing import NamedTuple
+import os
+from functools import partial
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,13 +19,16 @@ from atari_dream.predictor import Predictor, State
 from atari_dream.starts import StartPool
 
 BURN_IN_CHUNK = 8
-"""Starts burned in together, always padded to this number, so that the bits do not depend on what else was drawn."""
+"""Starts burned in together, always padded to this number: bits must not depend on what else was drawn."""
 
 _START, _STICKY = -2, -1
 
+if hasattr(os, "register_at_fork"):  # OpenMP's threads are gone in a forked worker, which would wait for ever
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
 
 class Lanes(NamedTuple):
-    """Everything that changes while an environment runs; batch-first tensors, so copying them copies the future.
+    """Everything that changes while an environment runs, in batch-first tensors: a copy has the same future.
 
     Attributes:
         dream: The dream's own state.
@@ -32,7 +36,7 @@ class Lanes(NamedTuple):
         resets: Resets since that seed, int64 (B,).
         start: Position of the start in the pool, int64 (B,).
         elapsed: Steps since the start, int64 (B,).
-        score: Points since the start's power-on, float64 (B,).
+        score: Points since the start's power-on, float32 (B,).
         lives: int64 (B,).
         held: Raw action played last, uint8 (B,).
         stack: Grey frames, uint8 (B, 4, 84, 84); (B, 0) where the observation is the frame itself.
@@ -78,11 +82,11 @@ class World:
         self.frame_skip = self.predictor.domain.frame_skip
         self._codes = torch.tensor(options.codes, dtype=torch.uint8, device=self.device)
         self._burn_in = BurnIn(self.predictor, self.pool, self.device, options.observation == "dqn")
-        self._scores = torch.from_numpy(self.pool.scores).double().to(self.device)
+        self._scores = torch.from_numpy(self.pool.scores).to(self.device)
 
     @torch.no_grad()
     def begin(self, seed: Tensor, resets: Tensor, start: Tensor | None = None) -> Lanes:
-        """Lanes at the starts that seeds, int64 (B,), and numbers of resets, int64 (B,), draw, or at given ones."""
+        """Lanes at the starts that seeds and numbers of resets, int64 (B,), draw, or at given ones, (B,)."""
         key = noise.fold(noise.key_of(seed), resets)
         if start is None:
             start = noise.integers(noise.fold(key, _START), len(self.pool))
@@ -106,7 +110,7 @@ class World:
     def restart(
         self, lanes: Lanes, mask: Tensor, seed: Tensor | None = None, start: Tensor | None = None
     ) -> Lanes:
-        """Begins anew where `mask`, bool (B,), holds; with new seeds (B,), if given, and at given starts (B,)."""
+        """Begins anew where `mask`, bool (B,), holds; with seeds and at starts, int64 (B,), if given."""
         rows = mask.nonzero()[:, 0]
         if not len(rows):
             return lanes
@@ -171,6 +175,11 @@ class World:
             frames = FRAME_LIMIT // self.frame_skip
             limit = frames if limit is None else min(limit, frames)
         return elapsed >= limit if limit is not None else torch.zeros_like(elapsed, dtype=torch.bool)
+
+
+def form_of(lanes: Lanes) -> Any:
+    """Shape and type of every tensor: lanes of one form can take each other's place."""
+    return tree_map(lambda part: (part.shape, part.dtype), lanes)
 
 
 class BurnIn:

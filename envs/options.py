@@ -11,6 +11,7 @@ from atari_dream.games import Game, get_game
 
 OBSERVATIONS = ("rgb", "dqn")
 RENDER_MODES = (None, "rgb_array")
+VECTOR_KEYWORDS = ("num_envs", "max_episode_steps", "output", "autoreset_mode")
 DEFAULT_HORIZON = 1000
 
 
@@ -34,16 +35,26 @@ class Options:
     render_mode: str | None = None
 
     @classmethod
-    def of(cls, game: str | Game, **keywords: Any) -> "Options":
+    def of(cls, game: str | Game, vector: bool = False, **keywords: Any) -> "Options":
         """Checks keywords.
+
+        Args:
+            game: Name of the game, or its environment id.
+            vector: Whether they were given to a vector environment, which knows more of them.
+            keywords: What the user gave.
 
         Raises:
             UsageError: If a keyword is unknown, or its value not supported.
         """
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls)][1:]
+        made = f'gym.make{"_vec" if vector else ""}("{get_game(game).env_id}", {{}}=...)'
         for name in keywords:
+            if name in VECTOR_KEYWORDS:
+                raise UsageError(
+                    f"keyword {name!r} is for vectors: try {made.replace('make', 'make_vec').format(name)}"
+                )
             if name not in names:
-                raise unknown("keyword", name, names[1:], f'gym.make("{get_game(game).env_id}", {{}}=...)')
+                raise unknown("keyword", name, (*names, *VECTOR_KEYWORDS) if vector else names, made)
         options = cls(get_game(game).name, **keywords)
         options._check()
         return options
@@ -54,6 +65,10 @@ class Options:
                 raise UsageError(
                     f"{name} must be a string or None, got {getattr(self, name)!r}: give a path as str(path)"
                 )
+        if not isinstance(self.device, str):
+            raise UsageError(
+                f"device must be a string, got {self.device!r}: give a torch device as str(device)"
+            )
         for name in ("full_action_space", "terminal_on_life_loss", "deterministic", "shadow"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, got {getattr(self, name)!r}")
@@ -98,7 +113,7 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise UsageError(
-            f"no device {name!r} here ({str(error).splitlines()[0]}): allowed are auto, cpu, cuda, cuda:N, mps"
+            f"no device {name!r} here, allowed are auto, cpu, cuda, cuda:N, mps: {str(error).splitlines()[0]}"
         ) from None
     return device
 

@@ -27,7 +27,7 @@ class DreamVecEnv(VecEnv):
         for name in ("output", "autoreset_mode"):
             if name in options:
                 raise UsageError(
-                    f"keyword {name!r} is not for DreamVecEnv: stable-baselines3 takes numpy and resets at once"
+                    f"keyword {name!r} is not for DreamVecEnv: it gives numpy and resets at once"
                 )
         self.envs = DreamVectorEnv(num_envs, game, autoreset_mode=AutoresetMode.SAME_STEP, **options)
         self.render_mode = self.envs.render_mode
@@ -35,9 +35,12 @@ class DreamVecEnv(VecEnv):
         self._actions = np.zeros(num_envs, np.int64)
 
     def reset(self) -> np.ndarray:
-        """Begins all dreams, with the seeds of the last `seed()`, if they are new."""
-        known = [seed for seed in self._seeds if seed is not None]
-        observation, infos = self.envs.reset(seed=[int(seed) for seed in known] if known else None)
+        """Begins all dreams, with the seeds and options set since the last time."""
+        names = self._options[0].keys()
+        if any(options.keys() != names for options in self._options):
+            raise UsageError(f"set_options() takes the same options for all lanes, got {self._options}")
+        options = {name: [options[name] for options in self._options] for name in names}
+        observation, infos = self.envs.reset(seed=self._seeds, options=options)
         self.reset_infos = self._split(infos)
         self._reset_seeds()
         self._reset_options()
@@ -48,7 +51,7 @@ class DreamVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Dreams one agent step; lanes that ended show their new start and keep their last frame in the info."""
+        """Dreams one agent step; lanes that ended show their new start, their info the last frame."""
         observation, rewards, terminated, truncated, infos = self.envs.step(self._actions)
         split = self._split(infos)
         done = terminated | truncated
@@ -56,6 +59,7 @@ class DreamVecEnv(VecEnv):
             ended = {
                 name: values[lane] for name, values in infos["final_info"].items() if not name.startswith("_")
             }
+            self.reset_infos[lane] = split[lane]
             split[lane] = {**ended, "terminal_observation": infos["final_obs"][lane]}
         for lane, info in enumerate(split):
             info["TimeLimit.truncated"] = bool(truncated[lane])
@@ -70,23 +74,26 @@ class DreamVecEnv(VecEnv):
         return self.envs.render() or [None] * self.num_envs
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute of the environment, once a lane."""
+        """An attribute of the environment that all lanes share, once a lane."""
         return [getattr(self.envs, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Sets an attribute of the environment that all lanes share."""
-        if len(list(self._get_indices(indices))) != self.num_envs:
-            raise UsageError(f"attribute {attr_name!r} is shared by all lanes: set it without indices")
+        self._refuse_some(attr_name, indices)
         setattr(self.envs, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         """Calls a method of the environment that all lanes share, once; every lane gets its result."""
-        result = getattr(self.envs, method_name)(*args, **kwargs)
-        return [result for _ in self._get_indices(indices)]
+        self._refuse_some(method_name, indices)
+        return [getattr(self.envs, method_name)(*args, **kwargs)] * self.num_envs
 
     def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
         """Whether lanes are wrapped: they never are, one batch serves them all."""
         return [False for _ in self._get_indices(indices)]
+
+    def _refuse_some(self, name: str, indices: Any) -> None:
+        if len(set(self._get_indices(indices))) != self.num_envs:
+            raise UsageError(f"{name!r} is shared by all lanes: leave out indices, got {indices!r}")
 
     def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
         names = ("start", "lives", "score", "revision")

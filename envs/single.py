@@ -8,9 +8,11 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 
+from atari_dream.envs.inputs import read_actions
 from atari_dream.envs.lanes import Lanes
+from atari_dream.envs.options import Options
 from atari_dream.envs.vector import METADATA, DreamVectorEnv
-from atari_dream.errors import UsageError
+from atari_dream.games import ACTION_NAMES
 
 
 class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
@@ -27,6 +29,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
     metadata: dict[str, Any] = METADATA
 
     def __init__(self, game: str, **options: Any) -> None:
+        Options.of(game, **options)  # refuses what only vectors know
         self._vector = DreamVectorEnv(1, game, autoreset_mode=AutoresetMode.DISABLED, **options)
         self.render_mode = self._vector.render_mode
         self.observation_space = self._vector.single_observation_space
@@ -57,13 +60,10 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
             ResetNeeded: Before a reset, or after the end.
             UsageError: If the action is not in the action space.
         """
-        if np.ndim(action) != 0:
-            raise UsageError(
-                f"action must be one whole number from 0 to {self.action_space.n - 1}, got {action!r}"
-            )  # type: ignore[attr-defined]
+        position = read_actions(action, (), len(self._vector.options.codes))
         if self._vector.lanes is not None and bool(self._vector.lanes.over[0]):
             raise ResetNeeded("the dream has ended: call reset() first")
-        observation, reward, terminated, truncated, infos = self._vector.step(np.asarray(action)[None])
+        observation, reward, terminated, truncated, infos = self._vector.step(position[None])
         return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(infos)
 
     def render(self) -> Any:
@@ -72,9 +72,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
         return None if frames is None else frames[0]
 
     def get_keys_to_action(self) -> dict[tuple[str, ...], int]:
-        """Keys that `gymnasium.utils.play` understands: arrows as w, a, s, d, and the space bar to fire."""
-        from atari_dream.games import ACTION_NAMES
-
+        """Keys that `gymnasium.utils.play` understands: w, a, s, d for the stick, the space bar to fire."""
         keys = {"UP": "w", "RIGHT": "d", "LEFT": "a", "DOWN": "s", "FIRE": " "}
         table = {}
         for position, code in enumerate(self._vector.options.codes):

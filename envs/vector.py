@@ -1,25 +1,29 @@
 """The dream as a vector environment: one batch through the predictor, whatever the number of lanes."""
 
 import copy
-from typing import Any, cast
+import reprlib
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from atari_dream import dream
-from atari_dream.envs.lanes import Lanes, Transition, World
+from atari_dream.envs.inputs import read_actions, read_mask, read_seeds, read_starts
+from atari_dream.envs.lanes import Lanes, Transition, World, form_of
 from atari_dream.envs.options import DEFAULT_HORIZON, Options
 from atari_dream.errors import UsageError, unknown
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, HEIGHT, WIDTH
 from atari_dream.observation import SIZE, STACK
 
 OUTPUTS = ("numpy", "torch")
+RESET_OPTIONS = ("reset_mask", "start")
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": FRAME_RATE / FRAME_SKIP}
 
 
@@ -55,7 +59,7 @@ class DreamVectorEnv(VectorEnv):
             raise UsageError(f"num_envs must be a whole number from 1, got {num_envs!r}")
         if output not in OUTPUTS:
             raise unknown("output", output, OUTPUTS)
-        self.options = Options.of(game, **_with_horizon(options, max_episode_steps))
+        self.options = Options.of(game, vector=True, **_with_horizon(options, max_episode_steps))
         self.world = World(self.options)
         self.num_envs, self.output = num_envs, output
         self.autoreset_mode = _mode(autoreset_mode)
@@ -76,31 +80,32 @@ class DreamVectorEnv(VectorEnv):
         """Begins dreams.
 
         Args:
-            seed: Lane i gets seed + i; a list gives each lane its own; lanes without one go on counting resets.
-            options: `"reset_mask"`, bool (B,): the lanes to reset; `"start"`: position or id of the start to begin at.
+            seed: Lane i gets seed + i; a list gives each lane its own; without one a lane counts its resets.
+            options: `"reset_mask"`, bool (B,): the lanes to reset; `"start"`: position or id of the
+                start, for all lanes or for each.
 
         Returns:
             Observations and infos.
 
         Raises:
-            UsageError: If an option is unknown or malformed.
+            UsageError: If the seed is malformed, or an option unknown or malformed.
             ResetNeeded: If some lanes are masked out before all have been reset once.
         """
         mask, start = self._read_options(options or {})
-        seeds = self._seeds(seed)
+        seeds = read_seeds(seed, self.num_envs)
+        if seed is not None and not isinstance(seed, list | tuple | np.ndarray):
+            self._np_random, self._np_random_seed = seeding.np_random(seeds[0])
         if self.lanes is None:
             if not mask.all():
                 raise ResetNeeded("the first reset must be of all lanes: call reset() without reset_mask")
-            self.lanes = self.world.begin(seeds, torch.zeros_like(seeds), start)
-        elif seed is None:
-            self.lanes = self.world.restart(self.lanes, mask, start=start)
+            drawn = self._tensor([self._draw() if one is None else one for one in seeds])
+            self.lanes = self.world.begin(drawn, torch.zeros_like(drawn), start)
         else:
-            known = torch.tensor(
-                [given is not None for given in self._seed_list(seed)], device=self.world.device
-            )
+            known = self._tensor([one is not None for one in seeds])
             self.lanes = self.world.restart(self.lanes, mask & ~known, start=start)
-            self.lanes = self.world.restart(self.lanes, mask & known, seeds, start)
-        return self._out(self.world.observe(self.lanes)), self._infos(self.lanes)
+            fresh = self._tensor([one or 0 for one in seeds])
+            self.lanes = self.world.restart(self.lanes, mask & known, fresh, start)
+        return self._out(self.world.observe(self.lanes)), self._infos(self.lanes, mask)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Dreams one agent step in every lane.
@@ -115,7 +120,7 @@ class DreamVectorEnv(VectorEnv):
             ResetNeeded: Before the first reset; or, with autoreset disabled, where a lane has ended.
             UsageError: If the actions are not B whole numbers in the action space.
         """
-        action = self._read_actions(actions)
+        action = read_actions(actions, (self.num_envs,), len(self.options.codes)).to(self.world.device)
         if self.lanes is None:
             raise ResetNeeded("step() before reset(): call reset() first")
         pending = self.lanes.over
@@ -151,10 +156,19 @@ class DreamVectorEnv(VectorEnv):
         return dream.tree_map(torch.clone, self.lanes)
 
     def restore_state(self, state: Lanes) -> None:
-        """Takes up a cloned state, of this environment or an equal one; it counts as a reset."""
-        if state.seed.shape != (self.num_envs,):
+        """Takes up a cloned state, of this environment or an equal one; it counts as a reset.
+
+        Raises:
+            UsageError: If the state is of another kind of environment, or of another number of lanes.
+        """
+        if not isinstance(state, Lanes):
+            raise UsageError(f"restore_state() takes what clone_state() gave, got {reprlib.repr(state)}")
+        zeros = torch.zeros(self.num_envs, dtype=torch.int64, device=self.world.device)
+        if form_of(state) != form_of(self.lanes or self.world.begin(zeros, zeros, zeros)):
             raise UsageError(
-                f"a state of {len(state.seed)} lanes was given to an environment of {self.num_envs}"
+                f"restore_state() got {len(state.seed)} lanes of another kind of environment: this one has "
+                f"{self.num_envs} lanes, game {self.options.game!r}, observation "
+                f"{self.options.observation!r}, revision {self.world.revision!r}"
             )
         self.lanes = dream.tree_map(lambda part: part.to(self.world.device, copy=True), state)
 
@@ -182,79 +196,39 @@ class DreamVectorEnv(VectorEnv):
 
     def _infos(self, lanes: Lanes, mask: Tensor | None = None) -> dict[str, Any]:
         """The infos of the lanes in `mask`, all by default, as `SyncVectorEnv` lays them out."""
-        numbers = {"lives": self._out(lanes.lives), "score": self._out(lanes.score)}
         if self.output == "torch":
-            return {"start": lanes.start.clone(), **numbers, "revision": self.world.revision}
+            columns = {"start": lanes.start, "lives": lanes.lives, "score": lanes.score}
+            return {name: self._out(column) for name, column in columns.items()} | {
+                "revision": self.world.revision
+            }
         ids = [self.world.pool.entries[start]["id"] for start in lanes.start.tolist()]
         infos = {
             "start": np.array(ids, dtype=object),
-            **numbers,
+            "lives": self._out(lanes.lives),
+            "score": self._out(lanes.score).astype(np.float64),
             "revision": np.array([self.world.revision] * self.num_envs, dtype=object),
         }
         present = np.ones(self.num_envs, bool) if mask is None else self._out(mask)
+        for column in infos.values():
+            column[~present] = None if column.dtype == object else 0
         return infos | {f"_{name}": present.copy() for name in infos}
 
     def _out(self, tensor: Tensor) -> Any:
         return tensor.clone() if self.output == "torch" else tensor.cpu().numpy().copy()
 
-    def _seed_list(self, seed: int | list[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
-            seeds: list[int | None] = [int(seed) + lane for lane in range(self.num_envs)]
-        else:
-            seeds = list(cast(list[int | None], seed))
-        if len(seeds) != self.num_envs or any(given is not None and given < 0 for given in seeds):
-            raise UsageError(
-                f"seed must be a number from 0 or a list of {self.num_envs} of them, got {seed!r}"
-            )
-        return seeds
+    def _tensor(self, numbers: list[Any]) -> Tensor:
+        return torch.tensor(numbers, device=self.world.device)
 
-    def _seeds(self, seed: int | list[int | None] | None) -> Tensor:
-        """A seed for every lane; those that were given none draw one from `np_random`."""
-        given = self._seed_list(seed)
-        if isinstance(seed, int):
-            self._np_random, self._np_random_seed = gymnasium.utils.seeding.np_random(seed)
-        seeds = [
-            int(self.np_random.integers(2**31)) if one is None and self.lanes is None else one or 0
-            for one in given
-        ]
-        return torch.tensor(seeds, dtype=torch.int64, device=self.world.device)
+    def _draw(self) -> int:
+        return int(self.np_random.integers(2**31))
 
     def _read_options(self, options: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         for name in options:
-            if name not in ("reset_mask", "start"):
-                raise unknown("option", name, ("reset_mask", "start"), "reset(options={{'{}': ...}})")
-        mask = torch.as_tensor(options.get("reset_mask", [True] * self.num_envs), device=self.world.device)
-        if mask.dtype != torch.bool or mask.shape != (self.num_envs,) or not mask.any():
-            raise UsageError(f"reset_mask must hold {self.num_envs} bools, at least one of them true")
-        return mask, self._read_start(options.get("start"))
-
-    def _read_start(self, start: Any) -> Tensor | None:
-        if start is None:
-            return None
-        if isinstance(start, dict):
-            raise UsageError("option start={...} as a query is not built yet: give a position or an id")
-        places = [start] * self.num_envs if isinstance(start, int | np.integer | str) else list(start)
-        pool = self.world.pool
-        found = [pool.find(place) if isinstance(place, str) else int(place) for place in places]
-        if len(found) != self.num_envs or not all(0 <= place < len(pool) for place in found):
-            raise UsageError(
-                f"option start must be one position from 0 to {len(pool) - 1} or an id, or {self.num_envs} of them"
-            )
-        return torch.tensor(found, dtype=torch.int64, device=self.world.device)
-
-    def _read_actions(self, actions: Any) -> Tensor:
-        action = torch.as_tensor(np.asarray(actions) if not isinstance(actions, Tensor) else actions)
-        count = len(self.options.codes)
-        if action.shape != (self.num_envs,) or action.is_floating_point() or action.dtype == torch.bool:
-            raise UsageError(
-                f"actions must be {self.num_envs} whole numbers from 0 to {count - 1}, got {actions!r}"
-            )
-        action = action.to(self.world.device, torch.int64)
-        if bool(((action < 0) | (action >= count)).any()):
-            raise UsageError(f"actions must be from 0 to {count - 1}, got {action.tolist()}")
-        return action
+            if name not in RESET_OPTIONS:
+                raise unknown("option", name, RESET_OPTIONS, "reset(options={{'{}': ...}})")
+        mask = read_mask(options.get("reset_mask"), self.num_envs).to(self.world.device)
+        start = read_starts(options.get("start"), self.num_envs, self.world.pool)
+        return mask, None if start is None else start.to(self.world.device)
 
 
 def observation_space(options: Options) -> spaces.Box:
