@@ -35,7 +35,9 @@ _LAZY = {
     "register_model": "registry",
 }
 
-if not (Path(__file__).parent / "envs").is_dir():  # a bare checkout, where envs and agents lie beside this folder
+if not (
+    Path(__file__).parent / "envs"
+).is_dir():  # a bare checkout, where envs and agents lie beside this folder
     __path__.append(str(Path(__file__).parent.parent))
 
 

@@ -43,5 +43,7 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
     newest = max(revisions, key=lambda revision: int(revision[1:]))
     wanted = name.partition("@")[2] or newest
     if wanted not in revisions:
-        raise UsageError(f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(sorted(revisions))}")
+        raise UsageError(
+            f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(sorted(revisions))}"
+        )
     return revisions[wanted]

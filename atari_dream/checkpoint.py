@@ -81,14 +81,21 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Predictor
     description = read_json(path / "config.json", "checkpoint")
     weights = path / "weights.safetensors"
     if not weights.is_file() or sha256(weights) != description["weights_sha256"]:
-        raise UsageError(f"checkpoint {path} is refused: {weights.name} is missing or not what config.json was written for")
-    domain = Domain(**{name: tuple(value) if isinstance(value, list) else value for name, value in description["domain"].items()})
+        raise UsageError(
+            f"checkpoint {path} is refused: {weights.name} is missing or not what config.json was written for"
+        )
+    domain = Domain(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in description["domain"].items()
+        }
+    )
     predictor = create_model(description["model"], domain, **description["config"])
     try:
         predictor.load_state_dict(load_file(weights))
     except RuntimeError as error:
         raise UsageError(f"checkpoint {path} does not fit model {description['model']!r}: {error}") from None
-    return predictor.to(device).eval().requires_grad_(False)
+    return predictor.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.device = "cpu") -> Loaded:
@@ -111,7 +118,9 @@ def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.
             f"the starts {pool.name} are of {wanted[0]!r} at {wanted[1]}"
         )
     if loaded.predictor.context > pool.context:
-        raise UsageError(f"checkpoint {name!r} needs {loaded.predictor.context} context steps, a start holds {pool.context}")
+        raise UsageError(
+            f"checkpoint {name!r} needs {loaded.predictor.context} context steps, a start holds {pool.context}"
+        )
     return loaded
 
 
@@ -157,7 +166,7 @@ def _cached(path: Path, stamp: str, device: torch.device) -> Predictor:
 
 def versions() -> dict[str, str]:
     """Versions of what results depend on."""
-    packages = ("atari-dream", "ale-py", "gymnasium", "numpy", "torch")
+    packages = ("atari-dream", "ale-py", "gymnasium", "numpy", "stable-baselines3", "torch")
     found = {"python": platform.python_version()}
     for package in packages:
         try:
@@ -171,7 +180,11 @@ def commit() -> str | None:
     """Commit of the checkout that this package runs from, if it is one."""
     try:
         asked = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
         )
     except OSError:
         return None

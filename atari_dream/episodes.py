@@ -76,7 +76,9 @@ def assign_splits(entries: Sequence[dict[str, Any]]) -> None:
 
     Splits are by episode and, once given, stay. From three episodes up none is empty.
     """
-    fresh = sorted((entry for entry in entries if entry.get("split") is None), key=lambda entry: entry["sha256"])
+    fresh = sorted(
+        (entry for entry in entries if entry.get("split") is None), key=lambda entry: entry["sha256"]
+    )
     held = max(1, round(len(fresh) * HELD_OUT)) if len(fresh) >= 3 else 0
     for rank, entry in enumerate(fresh):
         entry["split"] = "test" if rank < held else "validation" if rank < 2 * held else "train"
@@ -169,7 +171,9 @@ class EpisodeStore(Sequence[Episode]):
             return group[name][start:stop] if name in group else None  # type: ignore[index]
         except Exception as error:
             path = self._file(self.entries[index])
-            raise UsageError(f"episode {self.entries[index]['id']!r} of {self.path} is damaged ({path.name}): {error}") from error
+            raise UsageError(
+                f"episode {self.entries[index]['id']!r} of {self.path} is damaged ({path.name}): {error}"
+            ) from error
 
     def add(self, episode: Episode) -> None:
         """Writes an episode and its index entry; both appear whole or not at all.

@@ -3,11 +3,10 @@
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from atari_dream.errors import UsageError
@@ -21,21 +20,24 @@ def whole(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path` and moves it there when the block ends without an error.
 
     What is written may be a file or a folder; an existing one is replaced.
+
+    Raises:
+        UsageError: If the disk is full, the folder cannot be written to, or the like.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        fresh = scratch / path.name
-        yield fresh
-        if path.is_dir():
-            path.rename(scratch / "old")
-        os.replace(fresh, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(
+            prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
+        ) as scratch:
+            fresh = Path(scratch) / path.name
+            yield fresh
+            if path.is_dir():
+                path.rename(Path(scratch) / "old")
+            os.replace(fresh, path)
     except OSError as error:
-        if error.errno is None or error.filename is None and not error.strerror:
+        if not error.strerror:
             raise
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_json(path: Path, data: Any) -> None:

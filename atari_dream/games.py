@@ -93,7 +93,14 @@ def get_game(name: "str | Game") -> Game:
 
 add_game(Game("pacman", "Pacman", "ALE/MsPacman-v5", "ms_pacman", (0, 2, 3, 4, 5, 6, 7, 8, 9), "mspacman"))
 add_game(
-    Game("pinball", "Pinball", "ALE/VideoPinball-v5", "video_pinball", (0, 1, 2, 3, 4, 5, 10, 11, 12), "pinball")
+    Game(
+        "pinball",
+        "Pinball",
+        "ALE/VideoPinball-v5",
+        "video_pinball",
+        (0, 1, 2, 3, 4, 5, 10, 11, 12),
+        "pinball",
+    )
 )
 add_game(Game("qbert", "Qbert", "ALE/Qbert-v5", "qbert", (0, 1, 2, 3, 4, 5), "qbert"))
 add_game(

@@ -87,7 +87,7 @@ class PaletteHead(nn.Module):
     likelihood is that of the mixture, so the two ways to the same colour add up.
     """
 
-    KEEP = 4.0
+    KEEP = 6.0
 
     colours: Tensor
     slot: Tensor
@@ -124,7 +124,9 @@ class _MixtureNLL(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
-        share = (logits.float() - logits.amax(-1, keepdim=True)).exp_()  # softmax itself is slow over few classes
+        share = (
+            logits.float() - logits.amax(-1, keepdim=True)
+        ).exp_()  # softmax itself is slow over few classes
         share /= share.sum(-1, keepdim=True)
         colour = share.gather(-1, slot[..., None])
         keep = share[..., :1] * kept[..., None]

@@ -43,7 +43,9 @@ def uniform(key: Tensor, shape: Sequence[int] = ()) -> Tensor:
     index = torch.arange(count, device=key.device)
     low, high = (key & _WORD)[:, None], (key >> 32)[:, None]
     word = _scramble(_scramble(low ^ _scramble(index)) ^ high)
-    return (((word >> 8).float() + 0.5) / (1 << 24)).view(key.shape[0], *shape)
+    return (((word >> 9).float() + 0.5) / (1 << 23)).view(
+        key.shape[0], *shape
+    )  # 23 bits and a half are exact
 
 
 def normal(key: Tensor, shape: Sequence[int] = ()) -> Tensor:

@@ -154,7 +154,7 @@ def _standing(rollout: Rollout, t: int) -> Line:
     """Points since the start, lives, and when it ended."""
     line: Line = [(f"{rollout.scores[t]:+.10g} lives {rollout.lives[t]}", _TEXT)]
     if rollout.ended[t]:
-        line.append((f" ended at {int(rollout.ended.argmax())}", _ENDED))
+        line.append((f" ended {int(rollout.ended.argmax())}", _ENDED))
     return line
 
 

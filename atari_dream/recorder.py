@@ -17,7 +17,7 @@ import numpy as np
 
 from atari_dream.emulator import NOOP_MAX, Emulator
 from atari_dream.episodes import Episode, EpisodeStore, write_episode
-from atari_dream.games import FRAME_RATE, FRAME_SKIP, get_game
+from atari_dream.games import FRAME_RATE, FRAME_SKIP, Game, add_game, get_game
 from atari_dream.players import Player
 
 
@@ -51,7 +51,12 @@ class Recording:
         tape = _Tape(emulator, prelude, max(1, self.state_every // self.frame_skip))
         while not emulator.over and len(tape.actions) < self.longest // self.frame_skip:
             tape.step(player.act(tape.frames[-1]), self.frame_skip)
-        meta = {"id": game_id(self.game, seed), "seed": seed, "player": repr(self.player), "split": self.split}
+        meta = {
+            "id": game_id(self.game, seed),
+            "seed": seed,
+            "player": repr(self.player),
+            "split": self.split,
+        }
         return tape.episode(meta)
 
 
@@ -142,8 +147,8 @@ class _Games:
         self._pool = ProcessPoolExecutor(
             workers,
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_IGN),
+            initializer=_start_worker,
+            initargs=(get_game(recording.game),),
         )
 
     def next(self) -> dict[str, Any]:
@@ -154,10 +159,10 @@ class _Games:
         return entry
 
     def finish(self) -> list[dict[str, Any]]:
-        """Starts no more games and waits for those under way."""
+        """Starts no more games and waits for those under way; what failed has written nothing."""
         running = [future for future in self._ahead if not future.cancel()]
         self._ahead.clear()
-        return [future.result() for future in running]
+        return [future.result() for future in running if future.exception() is None]
 
     def _submit(self) -> None:
         identity = game_id(self._recording.game, self._seed)
@@ -179,6 +184,12 @@ class _Games:
 def game_id(game: str, seed: int) -> str:
     """Id of the episode that a seed gives."""
     return f"{game}-{seed:010d}"
+
+
+def _start_worker(game: Game) -> None:
+    """Leaves Ctrl-C to the parent, and makes a game known that only the parent's script declares."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    add_game(game)
 
 
 def _record_game(recording: Recording, seed: int, path: Path) -> dict[str, Any]:

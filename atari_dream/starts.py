@@ -141,7 +141,9 @@ class StartPool:
         emulator.reset()
         emulator.step(self.recipe(index)[BOOT_FRAMES:])
         if _digest(emulator.frame) != self.entries[index]["frame"]:
-            raise UsageError(f"start {self.entries[index]['id']!r} of {self.name} does not replay with ale-py {ALE_VERSION}")
+            raise UsageError(
+                f"start {self.entries[index]['id']!r} of {self.name} does not replay with ale-py {ALE_VERSION}"
+            )
 
     def _ale(self, index: int) -> np.ndarray:
         if self._header["ale_py"] == ALE_VERSION:
@@ -162,7 +164,12 @@ def _power_on(game: str, frame_skip: int) -> StartPool:
     for noops in range(NOOP_MAX + 1):
         begin = sum(map(len, tapes))
         tapes.append(emulator.reset(noops))
-        identity = {"id": f"power-on+{noops}", "episode": f"power-on+{noops}", "step": 0, "stratum": "power-on"}
+        identity = {
+            "id": f"power-on+{noops}",
+            "episode": f"power-on+{noops}",
+            "step": 0,
+            "stratum": "power-on",
+        }
         entries.append(identity | _entry(emulator, begin, len(tapes[-1]), begin + len(tapes[-1])))
         arrays["frames"].append(np.repeat(emulator.frame[None], CONTEXT, axis=0))
         arrays["ale"].append(emulator.save())
@@ -223,7 +230,9 @@ def _candidates(store: EpisodeStore, split: str) -> list[tuple[str, int, int]]:
     for index in store.of_split(split):
         steps = store.read(index, "state_steps")
         if steps is None:
-            raise UsageError(f"store {store.path} has no emulator states: record it with `atari-dream record`")
+            raise UsageError(
+                f"store {store.path} has no emulator states: record it with `atari-dream record`"
+            )
         rewards, lives = store.read(index, "rewards"), store.read(index, "lives")
         terminated = store.entries[index]["ending"] == "terminated"
         for step in steps[(steps >= CONTEXT) & (steps < len(rewards))]:
@@ -256,7 +265,9 @@ def _choose(candidates: list[tuple[str, int, int]], count: int, seed: int) -> li
     return sorted(taken, key=lambda item: item[1:])
 
 
-def _collect(store: EpisodeStore, chosen: list[tuple[str, int, int]]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _collect(
+    store: EpisodeStore, chosen: list[tuple[str, int, int]]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Replays the chosen states' episodes and gathers what a pool holds."""
     emulator, skip = Emulator(store.game), store.frame_skip
     entries: list[dict[str, Any]] = []
@@ -265,7 +276,9 @@ def _collect(store: EpisodeStore, chosen: list[tuple[str, int, int]]) -> tuple[d
     for episode, group in groupby(chosen, key=lambda item: item[1]):
         steps = [(stratum, step) for stratum, _, step in group]
         prelude, actions = store.read(episode, "prelude"), store.read(episode, "actions")
-        tape = np.concatenate([prelude, np.repeat(actions, skip)])[: len(prelude) + (steps[-1][1] + CONTINUATION) * skip]
+        tape = np.concatenate([prelude, np.repeat(actions, skip)])[
+            : len(prelude) + (steps[-1][1] + CONTINUATION) * skip
+        ]
         played = len(emulator.reset())
         for stratum, step in steps:
             target = len(prelude) + step * skip
@@ -273,7 +286,9 @@ def _collect(store: EpisodeStore, chosen: list[tuple[str, int, int]]) -> tuple[d
             played = target
             frames = store.read(episode, "frames", step - CONTEXT + 1, step + 1)
             if not np.array_equal(frames[-1], emulator.frame):
-                raise UsageError(f"episode {store.entries[episode]['id']!r} of {store.path} does not replay at step {step}")
+                raise UsageError(
+                    f"episode {store.entries[episode]['id']!r} of {store.path} does not replay at step {step}"
+                )
             identity = {"episode": store.entries[episode]["id"], "step": step, "stratum": stratum}
             entries.append({"id": f"{identity['episode']}@{step}", **identity})
             entries[-1] |= _entry(emulator, begin, target, begin + len(tape))
@@ -286,7 +301,12 @@ def _collect(store: EpisodeStore, chosen: list[tuple[str, int, int]]) -> tuple[d
     arrays = {name: np.stack(part) for name, part in parts.items() if name != "tapes"}
     arrays["tapes"] = np.concatenate(parts["tapes"])
     arrays["usual"] = _most_frequent(arrays["frames"].reshape(-1, *arrays["frames"].shape[2:]))
-    header = {"format": FORMAT, "game": store.game, "frame_skip": skip, "rom": rom_hash(get_game(store.game).rom)}
+    header = {
+        "format": FORMAT,
+        "game": store.game,
+        "frame_skip": skip,
+        "rom": rom_hash(get_game(store.game).rom),
+    }
     return {**header, "ale_py": ALE_VERSION, "starts": entries}, arrays
 
 
@@ -313,4 +333,6 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         group = zarr.create_group(zipped)
         for name, array in arrays.items():
             chunks = (1, *array.shape[1:]) if name == "frames" else array.shape
-            group.create_array(name, data=array, chunks=chunks, compressors=ZstdCodec(level=19, checksum=True))
+            group.create_array(
+                name, data=array, chunks=chunks, compressors=ZstdCodec(level=19, checksum=True)
+            )

@@ -174,12 +174,21 @@ class Trainer:
                 group["lr"] = self.config.learning_rate * (1 - 0.99 * self.progress)
             optimizer.zero_grad()
             self.fabric.backward(losses[name])
-            self.fabric.clip_gradients(
-                self.objective, optimizer, max_norm=self.config.clip, error_if_nonfinite=False
-            )
+            self._clip(optimizer)
             optimizer.step()
         self.average.update_parameters(self.predictor)
         return {name: value.detach() for name, value in {**losses, **metrics}.items()}
+
+    def _clip(self, optimizer: Any) -> None:
+        try:
+            self.fabric.clip_gradients(
+                self.objective, optimizer, max_norm=self.config.clip, error_if_nonfinite=True
+            )
+        except RuntimeError as error:
+            raise UsageError(
+                f"the gradient is not finite at update {self.step + 1}: --resume with the weights before it, "
+                f"or train anew with a --learning-rate below {self.config.learning_rate:g}"
+            ) from error
 
     def _batches(self) -> Iterator[Batch]:
         windows = Windows(

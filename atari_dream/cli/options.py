@@ -17,6 +17,10 @@ class GameName(click.ParamType):
         return get_game(value).name
 
 
-game_option = click.option("--game", type=GameName(), required=True, help="pacman, pinball, qbert, revenge or space_invaders.")
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of everything drawn at random.")
+game_option = click.option(
+    "--game", type=GameName(), required=True, help="pacman, pinball, qbert, revenge or space_invaders."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Seed of everything drawn at random."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

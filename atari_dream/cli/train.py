@@ -21,7 +21,11 @@ from atari_dream.training import Trainer, TrainingConfig
 @click.option(
     "--batch", type=click.IntRange(min=1), default=16, help="Windows in a batch, over all processes."
 )
-@click.option("--context", type=click.IntRange(min=1), help="Steps watched first; fewer than the model's own are cheaper.")
+@click.option(
+    "--context",
+    type=click.IntRange(min=1),
+    help="Steps watched first; fewer than the model's own are cheaper.",
+)
 @click.option("--horizon", type=click.IntRange(min=1), default=12, help="Predicted steps of a window.")
 @click.option("--frame-skip", type=click.IntRange(min=1), default=4, help="Emulator frames per step.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3)
