@@ -35,19 +35,19 @@ def save_agent(agent: BaseAlgorithm, path: Path, origin: dict[str, Any]) -> None
 
 
 def check_writable(path: Path) -> None:
-    """Refuses, before a long training, a path that an agent cannot be saved at.
+    """Refuses, before long work, a path that no file can be written to.
 
     Raises:
         UsageError: If it cannot.
     """
     if path.is_dir():
-        raise UsageError(f"cannot write the agent to {path}: it is a folder; try --out {path / 'agent.zip'}")
+        raise UsageError(f"cannot write {path}: it is a folder, give the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot write the agent to {path}: {error.strerror}") from None
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
     if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"cannot write the agent to {path}: {path.parent} is read-only")
+        raise UsageError(f"cannot write {path}: {path.parent} is read-only")
 
 
 def load_agent(path: str | Path, game: Game, device: str = "cpu") -> BaseAlgorithm:
@@ -80,8 +80,8 @@ def _load(path: str | Path, device: str) -> BaseAlgorithm:
     faults = []
     for algorithm in ALGORITHMS:
         try:
-            with warnings.catch_warnings(action="ignore"), Path(path).open("rb") as file:
-                return algorithm.load(file, device=device)
+            with warnings.catch_warnings(action="ignore"):
+                return algorithm.load(path, device=device)
         except Exception as error:
             faults.append(error)
     names = ", ".join(algorithm.__name__ for algorithm in ALGORITHMS)

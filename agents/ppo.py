@@ -5,7 +5,7 @@ Run: `atari-dream agent train --algo ppo --game pacman --in real --steps 50000 -
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -88,7 +88,9 @@ def train_ppo(
     lanes = DreamVecEnv(venue.game, envs, **venue.keywords())
     agent = make_ppo(SignRewards(VecMonitor(lanes)), venue, budget.steps, seed)
     origin = {
-        **asdict(venue),
+        "game": venue.game,
+        "place": venue.place,
+        **venue.keywords(),
         "revision": lanes.envs.world.revision,
         "algo": "ppo",
         "envs": envs,
