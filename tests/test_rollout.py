@@ -1,15 +1,21 @@
 """A rollout is what happens from a start, held after the end."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import open_predictor
+from atari_dream.cli import run
 from atari_dream.emulator import Emulator
 from atari_dream.games import GAMES, get_game
 from atari_dream.models.copy_last import CopyLast
+from atari_dream.palette import to_rgb
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, State
 from atari_dream.rollout import continued, held, roll
 from atari_dream.starts import StartPool
@@ -95,3 +101,69 @@ def test_held_actions_are_of_the_game_held_and_seeded(pool: StartPool) -> None:
     assert 20 < (np.diff(actions[:, 0].astype(int)) != 0).sum() < 200
     np.testing.assert_array_equal(actions, held(pool, 5, 400, seed=1))
     assert (actions != held(pool, 5, 400, seed=2)).any() and (actions != held(pool, 6, 400, seed=1)).any()
+
+
+def call(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        run(["dream", *words])
+    return int(ended.value.code or 0)
+
+
+def test_the_command_draws_the_start_it_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = bundled_pool("qbert")
+    start = of_stratum(pool, "end")
+    words = ["--game", "qbert", "--checkpoint", "emulator", "--steps", "50", "--out", str(tmp_path / "a.gif")]
+    words += ["--device", "cpu", "--json"]
+    reports = []
+    for asked in (str(start), pool.entries[start]["id"]):
+        assert call(*words, "--start", asked) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+    assert reports[0] == reports[1]
+    assert reports[0]["real"] == reports[0]["dream"] and reports[0]["real"]["ended_at"] is not None
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 51
+        first = np.array(film.convert("RGB"))[52::2, :320:2]
+    np.testing.assert_array_equal(first, to_rgb(pool.batch(np.array([start])).frames[0, -1].numpy()))
+
+
+def test_options_of_the_command_do_something(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def picture(*more: str) -> bytes:
+        path = tmp_path / "a.png"
+        assert (
+            call("--game", "pacman", "--checkpoint", "copy_last", "--steps", "50", "--out", str(path), *more)
+            == 0
+        )
+        return path.read_bytes()
+
+    usual = picture("--seed", "1")
+    assert usual == picture("--seed", "1")
+    assert usual != picture("--seed", "2") and usual != picture("--seed", "1", "--actions", "random")
+    assert str(tmp_path / "a.png") == capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--out", "a.gif", "--start", "100000"], "has starts 0 to"),
+        (["--out", "a.gif", "--start", "-1"], "has starts 0 to"),
+        (["--out", "a.gif", "--start", "pacman"], "unknown start 'pacman'"),
+        (["--out", "a.jpeg"], "unknown picture format '.jpeg'"),
+        (["--out", "a.gif", "--pool", "nowhere"], "no start pool at nowhere"),
+        (["--out", "a.gif", "--steps", "0"], "--steps"),
+        (["--out", "a.gif", "--device", "abacus"], "no device 'abacus'"),
+    ],
+)
+def test_bad_usage_is_one_line_and_writes_nothing(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("--game", "pacman", "--checkpoint", "copy_last", *words) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
