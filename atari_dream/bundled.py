@@ -21,7 +21,8 @@ def bundled_pool(game: str) -> StartPool:
     folder = ROOT / get_game(game).name / "starts"
     if not folder.is_dir():
         raise UsageError(
-            f"no start pool is bundled for game {game!r}: make one with `atari-dream starts`, or start at starts='power-on'"
+            f"no start pool is bundled for game {game!r}: make one with `atari-dream starts`, "
+            "or start at starts='power-on'"
         )
     return StartPool.load(folder, get_game(game).name)
 
@@ -36,14 +37,16 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
     revisions = {path.name: path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)}
     if not revisions:
         raise UsageError(
-            f"no weights are bundled for game {game!r}: train some with `atari-dream train --model c_lstm_vae "
-            f"--game {game} --data STORE --out CHECKPOINT` and give checkpoint='CHECKPOINT', or use a control: "
+            f"no weights are bundled for game {game!r}: train some with `atari-dream train "
+            f"--model c_lstm_vae --game {game} --data STORE --out CHECKPOINT` and give "
+            "checkpoint='CHECKPOINT', or use a control: "
             "checkpoint='emulator', 'copy_last' or 'background'"
         )
     newest = max(revisions, key=lambda revision: int(revision[1:]))
     wanted = name.partition("@")[2] or newest
     if wanted not in revisions:
         raise UsageError(
-            f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(sorted(revisions))}"
+            f"bundled weights of {game!r} have no revision {wanted!r}: "
+            f"allowed are {', '.join(sorted(revisions))}"
         )
     return revisions[wanted]

@@ -1,6 +1,7 @@
 """The real game: ALE behind reset, step, save and restore. The only file that imports `ale_py`."""
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,6 @@ from atari_dream.games import Game, get_game
 BOOT_FRAMES = 2
 """No-ops after power-on before a state may be saved: earlier ones do not restore exactly in Q*bert."""
 
-
 NOOP_MAX = 30
 """Most no-ops after the boot that make power-on starts differ, as in ALE's evaluation protocol."""
 ALE_VERSION: str = ale_py.__version__
@@ -28,10 +28,11 @@ def rom_path(rom: str) -> Path:
     Raises:
         UsageError: If ale-py has no such ROM.
     """
-    try:
-        return Path(roms.get_rom_path(rom))
-    except Exception as error:
-        raise UsageError(f"ale-py has no ROM {rom!r}: {error}") from error
+    with warnings.catch_warnings(action="ignore"):
+        path = roms.get_rom_path(rom)
+    if path is None:
+        raise UsageError(f"ale-py has no ROM {rom!r}: it must be a name such as 'ms_pacman'")
+    return Path(path)
 
 
 @cache

@@ -248,7 +248,9 @@ def write_episode(path: Path, episode: Episode) -> dict[str, Any]:
         for name in _ARRAYS:
             array = getattr(episode, name)
             if array is not None:
-                chunks = (CHUNK, *array.shape[1:]) if array.ndim > 1 else "auto"
+                chunks: tuple[int, ...] | Literal["auto"] = "auto"
+                if array.ndim > 1:
+                    chunks = (CHUNK, *array.shape[1:])
                 codec = ZstdCodec(level=9, checksum=True)
                 group.create_array(name, data=array, chunks=chunks, compressors=codec)
     return _entry(episode)

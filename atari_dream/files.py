@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +32,7 @@ def whole(path: Path) -> Iterator[Path]:
             yield fresh
             if path.is_dir():
                 path.rename(Path(scratch) / "old")
-            os.replace(fresh, path)
+            fresh.replace(path)
     except OSError as error:
         if not error.strerror:
             raise

@@ -54,7 +54,7 @@ def normal(key: Tensor, shape: Sequence[int] = ()) -> Tensor:
 
 
 def gumbel(key: Tensor, shape: Sequence[int] = ()) -> Tensor:
-    """Standard Gumbel numbers, float32 (B, *shape), from keys (B,): added to logits, their argmax is a sample."""
+    """Standard Gumbel numbers, float32 (B, *shape), from keys (B,); with logits, argmax samples."""
     return -torch.log(-torch.log(uniform(key, shape)))
 
 

@@ -19,7 +19,7 @@ _HEX = (
 )
 
 PALETTE: np.ndarray = np.repeat(np.frombuffer(bytes.fromhex(_HEX), np.uint8).reshape(128, 3), 2, axis=0)
-"""RGB of each palette code, uint8 (256, 3); an odd code, which ALE never draws, reads as the even one below."""
+"""RGB of each palette code, uint8 (256, 3); an odd code, which ALE never draws, is as the even one below."""
 
 GREY: np.ndarray = cv2.cvtColor(PALETTE[:, None], cv2.COLOR_RGB2GRAY)[:, 0]
 """Grey level of each palette code by OpenCV's weights, uint8 (256,)."""

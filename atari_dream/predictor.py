@@ -43,7 +43,14 @@ class Outcome(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What really followed: frame uint8 (B, 210, 160), reward float32, terminated bool, lives int64 (-1: unknown), (B,)."""
+    """What really followed a step.
+
+    Attributes:
+        frame: Palette codes, uint8 (B, 210, 160).
+        reward: Game points, float32 (B,).
+        terminated: bool (B,).
+        lives: int64 (B,); -1 where they are not known.
+    """
 
     frame: Tensor
     reward: Tensor
@@ -141,5 +148,5 @@ class Predictor(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not learn")
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
-        """Lets the lanes in `mask`, bool (B,), go on from a given frame, uint8 (B, 210, 160), for training."""
+        """Lets lanes in `mask`, bool (B,), go on from a given frame, uint8 (B, 210, 160), for training."""
         raise NotImplementedError(f"{type(self).__name__} does not learn")

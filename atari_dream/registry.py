@@ -1,4 +1,4 @@
-"""The predictors by name: one name in the registry, the file, the command line, the checkpoint, the results."""
+"""The predictors by name: one name in registry, file, command line, checkpoint and results."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

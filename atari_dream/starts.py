@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import zarr
 from zarr.codecs import ZstdCodec
-from zarr.core.buffer.cpu import Buffer
+from zarr.core.buffer import Buffer, cpu
 from zarr.storage import MemoryStore, ZipStore
 
 from atari_dream.emulator import ALE_VERSION, BOOT_FRAMES, NOOP_MAX, Emulator, rom_hash
@@ -32,7 +32,7 @@ CONTINUATION = 1000
 """Longest continuation, in agent steps."""
 STRATUM_STEPS = 50
 STRATA = {"end": 0.1, "life": 0.25, "score": 0.25, "quiet": 0.4}
-"""What happens within `STRATUM_STEPS` steps of a start's continuation, rarest first, and the share aimed at."""
+"""What happens within `STRATUM_STEPS` steps of a continuation, rarest first, and the share aimed at."""
 
 
 class StartPool:
@@ -96,7 +96,7 @@ class StartPool:
         return self._tape(index)[: self.entries[index]["played"]]
 
     def continuation(self, index: int) -> np.ndarray:
-        """The recorded raw actions after a start, uint8 (T, frame_skip), to the episode's end or 1,000 steps."""
+        """The recorded raw actions after a start, uint8 (T, frame_skip), to the end or for 1,000 steps."""
         after = self._tape(index)[self.entries[index]["played"] :][: CONTINUATION * self.frame_skip]
         return after[: len(after) // self.frame_skip * self.frame_skip].reshape(-1, self.frame_skip)
 
@@ -142,7 +142,8 @@ class StartPool:
         emulator.step(self.recipe(index)[BOOT_FRAMES:])
         if _digest(emulator.frame) != self.entries[index]["frame"]:
             raise UsageError(
-                f"start {self.entries[index]['id']!r} of {self.name} does not replay with ale-py {ALE_VERSION}"
+                f"start {self.entries[index]['id']!r} of {self.name} does not replay "
+                f"with ale-py {ALE_VERSION}: make a new pool with `atari-dream starts`"
             )
 
     def _ale(self, index: int) -> np.ndarray:
@@ -159,7 +160,9 @@ class StartPool:
 
 @cache
 def _power_on(game: str, frame_skip: int) -> StartPool:
-    emulator, tapes, entries = Emulator(game), [], []
+    emulator = Emulator(game)
+    tapes: list[np.ndarray] = []
+    entries: list[dict[str, Any]] = []
     arrays: dict[str, list[np.ndarray]] = {"frames": [], "ale": []}
     for noops in range(NOOP_MAX + 1):
         begin = sum(map(len, tapes))
@@ -195,7 +198,7 @@ def build_pool(
 ) -> StartPool:
     """Makes a pool from the recorded states of a store.
 
-    Starts are drawn by stratum, each time from the episode that has given fewest, and each recipe is replayed.
+    Starts are drawn by stratum, each time from the episode that has given fewest; each recipe is replayed.
 
     Args:
         store: Recordings with emulator states.
@@ -210,8 +213,8 @@ def build_pool(
     candidates = _candidates(store, split)
     if len(candidates) < count:
         raise UsageError(
-            f"{count} starts asked, but the {split} split of {store.path} has {len(candidates)} emulator states "
-            f"at step {CONTEXT} or later: record more, or ask for fewer with --starts"
+            f"{count} starts asked, but the {split} split of {store.path} has {len(candidates)} "
+            f"emulator states at step {CONTEXT} or later: record more, or ask for fewer with --starts"
         )
     chosen = _choose(candidates, count, seed)
     header, arrays = _collect(store, chosen)
@@ -324,7 +327,9 @@ def _most_frequent(frames: np.ndarray) -> np.ndarray:
 def _in_memory(path: Path) -> zarr.Group:
     """Reads a Zarr zip whole, still compressed: no open file is left for a forked process to share."""
     with ZipFile(path) as zipped:
-        members = {name: Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()}
+        members: dict[str, Buffer] = {
+            name: cpu.Buffer.from_bytes(zipped.read(name)) for name in zipped.namelist()
+        }
     return zarr.open_group(MemoryStore(members), mode="r")
 
 

@@ -44,8 +44,8 @@ class Batch(NamedTuple):
 class Windows(Dataset[Batch]):
     """Random windows of one split; item k is a whole batch that depends on (seed, k) alone.
 
-    A window is laid around a random step of a random episode, in any phase of the stride, longer episodes more
-    often. Where it reaches out of the episode, frames repeat, and the steps are marked as not valid.
+    A window is laid around a random step of a random episode, in any phase of the stride; longer episodes
+    come more often. Where it reaches out of the episode, frames repeat and the steps are not valid.
 
     Args:
         store: The episodes.
@@ -76,7 +76,8 @@ class Windows(Dataset[Batch]):
     ) -> None:
         if frame_skip % store.frame_skip:
             raise UsageError(
-                f"frame skip {frame_skip} asked of store {store.path}, allowed are multiples of {store.frame_skip}"
+                f"frame skip {frame_skip} asked of store {store.path}, "
+                f"allowed are multiples of {store.frame_skip}"
             )
         self._episodes = np.array(store.of_split(split))
         self._lengths = np.array([store.entries[index]["length"] for index in self._episodes])
@@ -100,10 +101,10 @@ class Windows(Dataset[Batch]):
         lanes = np.arange(self._rank, self._size, self._world)
         windows = [self.window(int(self._episodes[chosen[lane]]), int(steps[lane])) for lane in lanes]
         columns = [torch.from_numpy(np.stack(column)) for column in zip(*windows, strict=True)]
-        return Batch(*columns, torch.from_numpy(lanes))
+        return Batch._make([*columns, torch.from_numpy(lanes)])
 
     def window(self, episode: int, step: int) -> tuple[np.ndarray, ...]:
-        """The window whose context ends at a step of an episode: the arrays of a `Batch` without the first axis."""
+        """The window whose context ends at a step of an episode: a `Batch` without lane and first axis."""
         end = self._store.entries[episode]["length"]
         arrive = step + (np.arange(self._length) - self._context + 1) * self._stride
         low, high = max(0, arrive[0] - self._stride), min(end, arrive[-1])
