@@ -208,20 +208,19 @@ class BurnIn:
         return tree_map(lambda part: part[rows], self._table)
 
     def _add(self, chunk: Tensor) -> None:
-        padded = torch.cat([chunk, chunk[-1:].repeat(BURN_IN_CHUNK - len(chunk))])
-        start = self._pool.batch(padded.numpy())
-        stack = torch.zeros(BURN_IN_CHUNK, 0, dtype=torch.uint8)
+        start, count = self._pool.batch(chunk.numpy()), len(chunk)
+        stack = torch.zeros(count, 0, dtype=torch.uint8)
         if self._grey:
-            stack = shrink_frames(start.frames[:, -STACK:].flatten(0, 1)).unflatten(0, (BURN_IN_CHUNK, STACK))
-        start = tree_map(lambda part: part.to(self._device), start)
-        state = self._predictor.init(start)
-        burned = (state, start.lives, start.actions[:, -1, -1], stack.to(self._device))
-        fresh = tree_map(lambda part: part[: len(chunk)], burned)
-        count = int((self._row >= 0).sum())
+            stack = shrink_frames(start.frames[:, -STACK:].flatten(0, 1)).unflatten(0, (count, STACK))
+        padding = torch.arange(BURN_IN_CHUNK).clamp(max=count - 1)
+        state = self._predictor.init(tree_map(lambda part: part[padding].to(self._device), start))
+        facts = (start.lives, start.actions[:, -1, -1], stack)
+        fresh = (tree_map(lambda part: part[:count], state), *(part.to(self._device) for part in facts))
+        known = int((self._row >= 0).sum())
         self._table = (
             fresh if self._table is None else tree_map(lambda a, b: torch.cat([a, b]), self._table, fresh)
         )
-        self._row[chunk] = torch.arange(count, count + len(chunk))
+        self._row[chunk] = torch.arange(known, known + count)
 
 
 def _pool(options: Options) -> StartPool:

@@ -14,10 +14,15 @@ from atari_dream.palette import GREY
 def shrink_frames(codes: Tensor) -> Tensor:
     """Turns frames of palette codes, uint8 (B, 210, 160), into grey, uint8 (B, 84, 84), by area.
 
-    On the CPU OpenCV does it; elsewhere two matrix products do, which may differ by one grey level.
+    On the CPU OpenCV does it; elsewhere `average_frames`, which may differ by one grey level.
     """
     if codes.device.type == "cpu":
         return torch.from_numpy(np.stack([shrink(frame) for frame in codes.numpy()]))
+    return average_frames(codes)
+
+
+def average_frames(codes: Tensor) -> Tensor:
+    """Does so on any device, by two matrix products."""
     grey = torch.from_numpy(GREY).to(codes.device)[codes.int()].float()
     rows, columns = _area(HEIGHT).to(codes.device), _area(WIDTH).to(codes.device)
     return (rows @ grey @ columns.T).round().to(torch.uint8)

@@ -1,5 +1,6 @@
 """The real game behind the dream's interface: it must show zero drift, and so tests every measure."""
 
+import atexit
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,9 @@ from atari_dream.registry import register_model
 def _console(game: str) -> Emulator:
     """One console a game and process: a lane's state is restored before and saved after each step."""
     return Emulator(game)
+
+
+atexit.register(_console.cache_clear)  # ale-py complains of a console that outlives it
 
 
 @register_model("emulator")
