@@ -57,8 +57,7 @@ def roll(
         device: Where the predictor is.
     """
     begin = dream.tree_map(lambda part: part.to(device), pool.batch(np.array([start])))
-    key = noise.fold(noise.key_of(torch.tensor([seed])), start).to(device)
-    state = dream.init(predictor, begin, key)
+    state = dream.init(predictor, begin, noise_keys(np.array([start]), seed).to(device))
     seen = [(begin.frames[0, -1].cpu().numpy(), 0.0, int(begin.lives[0]), False)]
     for codes in actions:
         frame, score, lives, ended = seen[-1]
@@ -71,6 +70,11 @@ def roll(
         seen.append((frame, score, lives, ended))
     frames, *numbers = zip(*seen, strict=True)
     return Rollout(np.stack(frames), *map(np.array, numbers))
+
+
+def noise_keys(starts: np.ndarray, seed: int = 0) -> torch.Tensor:
+    """The key of the dream from each start, int64 (B,), for positions in a pool, int64 (B,), and a seed."""
+    return noise.fold(noise.key_of(torch.full((len(starts),), seed)), torch.from_numpy(starts))
 
 
 def continued(pool: StartPool, start: int, steps: int, seed: int = 0) -> np.ndarray:

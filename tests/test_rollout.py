@@ -143,6 +143,27 @@ def test_options_of_the_command_do_something(tmp_path: Path, capsys: pytest.Capt
     assert str(tmp_path / "a.png") == capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.slow
+def test_measuring_tells_speed_and_the_drift_beside_both_floors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from atari_dream.cli import dream
+
+    monkeypatch.setattr(dream, "MEASURED_SECONDS", 0.02)
+    monkeypatch.setattr(dream, "MEASURED_STARTS", 3)
+    words = ["--game", "pacman", "--checkpoint", "emulator", "--steps", "1", "--out", str(tmp_path / "a.png")]
+    assert call(*words, "--measure", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    speed, *drift = dream._measured(report)
+    assert "at batch 1" in speed and "at batch 8" in speed
+    assert set(report["steps_per_second"]) == {"1", "8"} and min(report["steps_per_second"].values()) > 0
+    for line, step in zip(drift, ("1", "5", "10"), strict=True):
+        wrong = report["drift"]["wrong_moving"][step]
+        assert list(wrong) == ["emulator", "copy_last", "background"]
+        assert wrong["emulator"] == 0 and 0 < wrong["copy_last"] <= 1 and 0 < wrong["background"] <= 1
+        assert f"step {step}: emulator 0.0%" in line and "(3 starts)" in line
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -47,8 +47,8 @@ class Batches(click.ParamType):
 def speed(out: Path, as_json: bool, **options: Any) -> None:
     """Time agent steps, summed over lanes, beside the real emulator in the same run.
 
-    The predictor alone (a step and its RGB frames on the device) and the dream's vector environment (NumPy) take
-    turns with the emulator's environment and vector environment (RGB, no sticky actions).
+    The predictor alone (a step and its RGB frames on the device) and the dream's vector environment (NumPy)
+    take turns with the emulator's environment and vector environment (RGB, no sticky actions).
 
     Example: atari-dream speed --game pacman --batch 1,8,64 --out out/speed
     """
