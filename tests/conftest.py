@@ -1,0 +1,97 @@
+"""Shared fixtures: a tiny predictor that learns, a tiny store and a tiny pool, all of real play."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from atari_dream.episodes import EpisodeStore
+from atari_dream.layers import ActionEmbedding, FrameEmbedding, OutcomeHead, PaletteHead
+from atari_dream.players import RandomPlayer
+from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State, Target
+from atari_dream.recorder import Recording
+from atari_dream.registry import register_model
+from atari_dream.starts import StartPool, build_pool
+
+torch.set_num_threads(1)
+
+
+@register_model("tiny")
+class Tiny(Predictor):
+    """Predicts the next frame from the last one alone. State: frame uint8 (B, 210, 160), lives int64 (B,)."""
+
+    context = 2
+    batch_invariant = True
+
+    def __init__(self, domain: Domain, channels: int = 4) -> None:
+        super().__init__(domain)
+        self.noise = {
+            "reward": Noise("gumbel", (len(domain.rewards),)),
+            "terminated": Noise("gumbel", (2,)),
+        }
+        self.embed = FrameEmbedding(1, channels)
+        self.act = ActionEmbedding(domain.frame_skip, channels)
+        self.pixels = PaletteHead(domain.colours, channels)
+        self.outcome = OutcomeHead(channels, len(domain.rewards) + 2, hidden=4)
+
+    def init(self, start: Start) -> State:
+        return start.frames[:, -1].clone(), start.lives.clone()
+
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        frame, lives = state
+        logits, reward, terminated = self._predict(frame, action)
+        gained = torch.tensor(self.domain.rewards)[(reward + noise["reward"]).argmax(-1)]
+        over = (terminated + noise["terminated"]).argmax(-1).bool()
+        return (self.pixels.choose(logits, frame), lives.clone()), Outcome(gained, over, lives.clone())
+
+    def decode(self, state: State) -> Frames:
+        return Frames(state[0])
+
+    def learn(
+        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor]
+    ) -> tuple[State, dict[str, Tensor]]:
+        frame, lives = state
+        logits, reward, terminated = self._predict(frame, action)
+        gained = (target.reward[:, None] - torch.tensor(self.domain.rewards)).abs().argmin(1)
+        terms = {
+            "pixels": self.pixels.nll(logits, frame, target.frame),
+            "reward": F.cross_entropy(reward, gained, reduction="none"),
+            "terminated": F.cross_entropy(terminated, target.terminated.long(), reduction="none"),
+        }
+        return (self.pixels.choose(logits.detach(), frame), lives.clone()), terms
+
+    def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
+        return torch.where(mask[:, None, None], frame, state[0]), state[1]
+
+    def _predict(self, frame: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.embed(frame) + self.act(action)
+        reward, terminated = self.outcome(features).split((len(self.domain.rewards), 2), dim=1)
+        return self.pixels(features), reward, terminated
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> EpisodeStore:
+    """Ms. Pac-Man at frame skip 4: a whole game in the test split, the first 150 steps of three more."""
+    made = EpisodeStore.create(tmp_path_factory.mktemp("stores") / "pacman", "pacman", 4, "ale")
+    for seed, split in enumerate(("train", "train", "validation")):
+        made.add(Recording("pacman", RandomPlayer(), longest=600, split=split).play(seed))
+    made.add(Recording("pacman", RandomPlayer(), split="test").play(3))
+    made.close()
+    return made
+
+
+@pytest.fixture(scope="session")
+def pool(store: EpisodeStore, tmp_path_factory: pytest.TempPathFactory) -> StartPool:
+    """Sixteen starts from the test split of `store`."""
+    return build_pool(store, tmp_path_factory.mktemp("pools") / "pacman", count=16)
+
+
+@pytest.fixture
+def start(pool: StartPool) -> Start:
+    """Three starts of `pool`."""
+    return pool.batch(np.arange(3))
