@@ -10,13 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from atari_dream.bundled import bundled_pool
-from atari_dream.checkpoint import open_predictor
+from atari_dream.checkpoint import open_predictor, save_checkpoint
 from atari_dream.cli import run
 from atari_dream.emulator import Emulator
 from atari_dream.games import GAMES, get_game
 from atari_dream.models.copy_last import CopyLast
 from atari_dream.palette import to_rgb
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, State
+from atari_dream.registry import create_model
 from atari_dream.rollout import continued, held, roll
 from atari_dream.starts import StartPool
 
@@ -141,6 +142,39 @@ def test_options_of_the_command_do_something(tmp_path: Path, capsys: pytest.Capt
     assert usual == picture("--seed", "1")
     assert usual != picture("--seed", "2") and usual != picture("--seed", "1", "--actions", "random")
     assert str(tmp_path / "a.png") == capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_learnt_dream_is_sampled_at_the_temperature_asked_for(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    domain = Domain("pacman", colours=tuple(range(0, 64, 2)), rewards=(0.0, 10.0))
+    model = create_model("c_lstm_vae", domain, channels=8, deep=8)
+    config = {"channels": 8, "deep": 8}
+    save_checkpoint(tmp_path / "untrained", model, "c_lstm_vae", config, {}, "none")
+
+    def picture(*more: str) -> bytes:
+        words = [
+            "--game",
+            "pacman",
+            "--checkpoint",
+            str(tmp_path / "untrained"),
+            "--device",
+            "cpu",
+            "--steps",
+            "2",
+        ]
+        assert (
+            call(*words, "--start", "0", "--actions", "random", "--out", str(tmp_path / "a.gif"), *more) == 0
+        )
+        return (tmp_path / "a.gif").read_bytes()
+
+    sampled = picture()
+    assert sampled == picture() == picture("--temperature", "1")
+    assert (
+        picture("--deterministic")
+        == picture("--temperature", "0")
+        != sampled
+        != picture("--temperature", "2")
+    )
 
 
 @pytest.mark.slow

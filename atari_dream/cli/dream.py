@@ -79,18 +79,10 @@ def dream(
     with tqdm(codes, desc="dreaming", unit="step", leave=False, disable=None) as bar:
         dreamt = roll(dreamer.predictor, starts, index, bar, seed, scale, place)
     pictures.save(out, real, dreamt, dreamer.name, starts.frame_skip)
-    report: dict[str, Any] = {
-        "path": str(out),
-        "game": game,
-        "checkpoint": dreamer.name,
-        "revision": dreamer.revision,
-    }
-    report |= {
-        "start": starts.entries[index]["id"],
-        "stratum": starts.entries[index]["stratum"],
-        "seed": seed,
-    }
-    report |= {"steps": steps, "real": _outcome(real), "dream": _outcome(dreamt)}
+    begun = {"start": starts.entries[index]["id"], "stratum": starts.entries[index]["stratum"], "seed": seed}
+    report: dict[str, Any] = {"path": str(out), "game": game, **begun, "steps": steps}
+    report |= {"checkpoint": dreamer.name, "revision": dreamer.revision}
+    report |= {"real": _outcome(real), "dream": _outcome(dreamt)}
     if not as_json:
         click.echo("\n".join(_lines(report, starts.frame_skip)))
     if measure:
