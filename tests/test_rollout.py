@@ -169,12 +169,7 @@ def test_a_learnt_dream_is_sampled_at_the_temperature_asked_for(tmp_path: Path) 
 
     sampled = picture()
     assert sampled == picture() == picture("--temperature", "1")
-    assert (
-        picture("--deterministic")
-        == picture("--temperature", "0")
-        != sampled
-        != picture("--temperature", "2")
-    )
+    assert picture("--deterministic") == picture("--temperature", "0") != sampled
 
 
 @pytest.mark.slow
