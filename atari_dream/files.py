@@ -61,6 +61,8 @@ def read_json(path: Path, what: str) -> Any:
         raise UsageError(f"no {what} at {path.parent}: {path.name} is missing") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{what} {path} cannot be read: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{what} {path} cannot be read: it holds no object")
     if data.get("format", FORMAT) > FORMAT:
         raise UsageError(
             f"{what} {path} has format {data['format']}, this release reads up to {FORMAT}: "
