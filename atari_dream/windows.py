@@ -125,7 +125,7 @@ class Windows(Dataset[Batch]):
             np.where(inside, gained[flow], 0).sum(1).astype(np.float32),
             np.full(self._length, UNKNOWN_LIVES) if lives is None else lives[place].astype(np.int64),
             over & (arrive >= end) & (arrive - self._stride < end),
-            inside.all(1) | (over & inside.any(1)),
+            inside[:, 0] & (inside[:, -1] | over),
         )
 
 
