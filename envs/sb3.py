@@ -55,12 +55,10 @@ class DreamVecEnv(VecEnv):
         observation, rewards, terminated, truncated, infos = self.envs.step(self._actions)
         split = self._split(infos)
         done = terminated | truncated
+        final = self._split(infos["final_info"]) if done.any() else []
         for lane in done.nonzero()[0]:
-            ended = {
-                name: values[lane] for name, values in infos["final_info"].items() if not name.startswith("_")
-            }
             self.reset_infos[lane] = split[lane]
-            split[lane] = {**ended, "terminal_observation": infos["final_obs"][lane]}
+            split[lane] = {**final[lane], "terminal_observation": infos["final_obs"][lane]}
         for lane, info in enumerate(split):
             info["TimeLimit.truncated"] = bool(truncated[lane])
         return observation, rewards, done, split

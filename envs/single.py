@@ -72,12 +72,12 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
         return None if frames is None else frames[0]
 
     def get_keys_to_action(self) -> dict[tuple[str, ...], int]:
-        """Keys that `gymnasium.utils.play` understands: w, a, s, d for the stick, the space bar to fire."""
+        """Keys for `gymnasium.utils.play`, as ALE's: w, a, s, d, space to fire, e for nothing."""
         keys = {"UP": "w", "RIGHT": "d", "LEFT": "a", "DOWN": "s", "FIRE": " "}
         table = {}
         for position, code in enumerate(self._vector.options.codes):
             pressed = [key for word, key in keys.items() if word in ACTION_NAMES[code]]
-            table[tuple(sorted(pressed))] = position
+            table[tuple(sorted(pressed or ["e"]))] = position
         return table
 
     def clone_state(self) -> Lanes:

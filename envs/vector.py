@@ -24,7 +24,7 @@ from atari_dream.observation import SIZE, STACK
 
 OUTPUTS = ("numpy", "torch")
 RESET_OPTIONS = ("reset_mask", "start")
-METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": FRAME_RATE / FRAME_SKIP}
+METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": FRAME_RATE // FRAME_SKIP}
 
 
 class DreamVectorEnv(VectorEnv):
@@ -66,7 +66,7 @@ class DreamVectorEnv(VectorEnv):
         self.render_mode = self.options.render_mode
         self.metadata = copy.deepcopy(METADATA) | {
             "autoreset_mode": self.autoreset_mode,
-            "render_fps": FRAME_RATE / self.world.frame_skip,
+            "render_fps": round(FRAME_RATE / self.world.frame_skip),
         }
         self.single_observation_space = observation_space(self.options)
         self.single_action_space = spaces.Discrete(len(self.options.codes))
