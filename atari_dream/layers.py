@@ -100,7 +100,6 @@ class PaletteHead(nn.Module):
         self.register_buffer("slot", slot)
         self.pixels = nn.ConvTranspose2d(channels, len(colours) + 1, PATCH, PATCH)
         with torch.no_grad():
-            self.pixels.weight.mul_(0.1)
             self.pixels.bias.zero_()  # type: ignore[union-attr]
             self.pixels.bias[0] = self.KEEP  # type: ignore[index]
 

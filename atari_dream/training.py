@@ -32,6 +32,7 @@ from atari_dream.windows import Batch, Windows, domain_of
 
 _KEEP_SECONDS = 45.0
 _EMA = 0.999
+_BETAS = (0.9, 0.99)  # with 0.999 rectification holds the first thousand updates back
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class TrainingConfig:
     context: int | None = None
     horizon: int = 12
     frame_skip: int = FRAME_SKIP
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     clip: float = 1.0
     seed: int = 0
     device: str = "auto"
@@ -119,7 +120,7 @@ class Trainer:
         self.objective = self.fabric.setup_module(Rollout(self.predictor, self.context))
         self.optimizers = {
             "model": self.fabric.setup_optimizers(
-                torch_optimizer.RAdam(self.predictor.parameters(), lr=config.learning_rate)
+                torch_optimizer.RAdam(self.predictor.parameters(), lr=config.learning_rate, betas=_BETAS)
             )
         }
         self.step, self.elapsed, self.best = 0, 0.0, float("inf")

@@ -91,15 +91,15 @@ class CLSTMVAE(Predictor):
         coarse = fine.new_zeros(batch, self.coarse.gates.out_channels // 4, rows // 2, columns // 2)
         memory = _Memory(frames[:, 0], frames[:, 0], fine, fine, coarse, coarse, start.lives)
         for place in range(1, frames.shape[1]):
-            memory = self._remember(memory, actions[:, place])
+            memory, _ = self._remember(memory, actions[:, place])
             memory = memory._replace(previous=memory.frame, frame=frames[:, place])
         return tuple(memory)
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
         """Predicts one agent step, the latent drawn from its prior."""
-        memory = self._remember(_Memory(*state), action)
+        memory, seen = self._remember(_Memory(*state), action)
         mean, spread = _gaussian(self.prior(memory.coarse))
-        features = self._features(memory, mean + spread * noise["latent"])
+        features = self._features(memory, seen, mean + spread * noise["latent"])
         frame = self.pixels.choose(self.pixels(features), memory.frame)
         reward, terminated, lives = (
             (logits + noise[name]).argmax(-1) for name, logits in self._outcomes(features).items()
@@ -116,11 +116,11 @@ class CLSTMVAE(Predictor):
         self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor]
     ) -> tuple[State, dict[str, Tensor]]:
         """Predicts one step with the latent drawn from its posterior, which sees the target; terms of the bound."""
-        memory = self._remember(_Memory(*state), action)
+        memory, seen = self._remember(_Memory(*state), action)
         mean, spread = _gaussian(self.prior(memory.coarse))
-        seen = self.see(self.embed(target.frame, memory.frame))
-        guess, width = _gaussian(self.posterior(torch.cat([memory.coarse, seen], dim=1)))
-        features = self._features(memory, guess + width * noise["latent"])
+        followed = self.see(self.embed(target.frame, memory.frame))
+        guess, width = _gaussian(self.posterior(torch.cat([memory.coarse, followed], dim=1)))
+        features = self._features(memory, seen, guess + width * noise["latent"])
         logits = self.pixels(features)
         terms = {
             "pixels": self.pixels.nll(logits, memory.frame, target.frame),
@@ -144,15 +144,17 @@ class CLSTMVAE(Predictor):
         memory = _Memory(*state)
         return tuple(memory._replace(frame=torch.where(mask[:, None, None], frame, memory.frame)))
 
-    def _remember(self, memory: _Memory, action: Tensor) -> _Memory:
+    def _remember(self, memory: _Memory, action: Tensor) -> tuple[_Memory, Tensor]:
+        """Takes in the present frame and an action; what was seen goes past the memory, too, or detail is lost."""
         seen = self.enter(self.embed(memory.frame, memory.previous) + self.act(action))
         fine, fine_cell = self.fine(seen, memory.fine, memory.fine_cell)
         coarse, coarse_cell = self.coarse(self.down(fine), memory.coarse, memory.coarse_cell)
-        return memory._replace(fine=fine, fine_cell=fine_cell, coarse=coarse, coarse_cell=coarse_cell)
+        after = memory._replace(fine=fine, fine_cell=fine_cell, coarse=coarse, coarse_cell=coarse_cell)
+        return after, seen
 
-    def _features(self, memory: _Memory, latent: Tensor) -> Tensor:
+    def _features(self, memory: _Memory, seen: Tensor, latent: Tensor) -> Tensor:
         imagined = self.imagine(torch.cat([memory.coarse, latent.to(memory.coarse.dtype)], dim=1))
-        return self.draw(memory.fine + self.up(F.silu(imagined)))
+        return self.draw(seen + memory.fine + self.up(F.silu(imagined)))
 
     def _outcomes(self, features: Tensor) -> dict[str, Tensor]:
         sizes = (len(self.domain.rewards), 2, len(LIVES_CHANGES))
