@@ -1,0 +1,302 @@
+"""Every predictor keeps the contract: shapes and types, nothing kept on the module, lanes on their own."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import atari_dream
+from atari_dream import dream, noise
+from atari_dream.dream import DreamState, tree_map
+from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
+from atari_dream.palette import to_rgb
+from atari_dream.predictor import Domain, Frames, Outcome, Predictor, Start, Target
+from atari_dream.registry import create_model, list_models, model_class
+from atari_dream.starts import StartPool
+from atari_dream.windows import domain_of
+
+SMALL: dict[str, dict[str, Any]] = {"c_lstm_vae": {"channels": 4, "deep": 8, "latent": 2}}
+"""Sizes at which a model is quick; one that is not named is built as it comes."""
+LANES = 5
+
+every_model = pytest.mark.parametrize("name", list_models())
+trainables = pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).trainable])
+
+
+@pytest.fixture(scope="module")
+def domain(store: EpisodeStore) -> Domain:
+    return domain_of(store, 4)
+
+
+@pytest.fixture(scope="module")
+def starts(pool: StartPool) -> Start:
+    return pool.batch(np.arange(LANES))
+
+
+def build(name: str, domain: Domain) -> Predictor:
+    """The model with weights that make a difference: fresh ones may be set to change nothing."""
+    torch.manual_seed(0)
+    predictor = create_model(name, domain, **SMALL.get(name, {})).eval().requires_grad_(False)
+    for parameter in predictor.parameters():
+        parameter.copy_(torch.randn_like(parameter) * 0.2)
+    return predictor
+
+
+def actions(steps: int) -> Tensor:
+    """Raw actions, uint8 (steps, LANES, 4)."""
+    drawn = np.random.default_rng(0).choice([0, 2, 3, 4, 5], (steps, LANES, 1))
+    return torch.from_numpy(drawn.repeat(4, 2).astype(np.uint8))
+
+
+def lanes_of(start: Start, rows: list[int]) -> Start:
+    return tree_map(lambda part: part[rows], start)
+
+
+@torch.no_grad()
+def play(
+    predictor: Predictor, start: Start, key: Tensor, codes: Tensor
+) -> tuple[DreamState, list[Outcome], list[Tensor]]:
+    state = dream.init(predictor, start, key)
+    outcomes, frames = [], [dream.decode(predictor, state).indices()]
+    for action in codes:
+        state, outcome = dream.step(predictor, state, action)
+        outcomes.append(outcome)
+        frames.append(dream.decode(predictor, state).indices())
+    return state, outcomes, frames
+
+
+def flat(tree: Any) -> list[Tensor]:
+    return [tensor for part in tree for tensor in flat(part)] if isinstance(tree, tuple) else [tree]
+
+
+def test_the_names_are_there() -> None:
+    assert {"background", "c_lstm_vae", "copy_last", "emulator"} <= set(list_models())
+    assert list_models() == sorted(list_models()) == atari_dream.list_models()
+    assert atari_dream.create_model is create_model
+
+
+def test_an_unknown_name_tells_the_nearest() -> None:
+    with pytest.raises(
+        UsageError, match=r"unknown model 'c_lstm_vea': allowed are .*nearest is 'c_lstm_vae'"
+    ):
+        create_model("c_lstm_vea")
+
+
+@every_model
+def test_its_file_and_its_first_line_are_its_own(name: str) -> None:
+    made = model_class(name)
+    if name != "tiny":
+        assert made.__module__ == f"atari_dream.models.{name}"
+    assert made.__doc__ and made.__doc__.split("\n")[0].strip()
+    assert model_class(name) is type(create_model(name))
+
+
+@every_model
+def test_shapes_and_types(name: str, domain: Domain, starts: Start) -> None:
+    predictor = build(name, domain)
+    key = noise.key_of(torch.arange(LANES))
+    state, outcomes, frames = play(predictor, starts, key, actions(3))
+    assert predictor.domain == domain and predictor.context <= 16
+    assert isinstance(state.predictor, tuple)
+    begun = dream.init(predictor, starts, key)
+    for before, after in zip(flat(begun.predictor), flat(state.predictor), strict=True):
+        assert len(after) == LANES
+        assert (before.shape, before.dtype) == (after.shape, after.dtype)
+        assert not after.is_floating_point() or after.isfinite().all()
+    for frame in frames:
+        assert frame.shape == (LANES, 210, 160) and frame.dtype == torch.uint8
+    for outcome in outcomes:
+        forms = [(tuple(part.shape), part.dtype) for part in outcome]
+        assert forms == [((LANES,), torch.float32), ((LANES,), torch.bool), ((LANES,), torch.int64)]
+    rgb = dream.decode(predictor, state).rgb()
+    assert rgb.shape == (LANES, 210, 160, 3) and rgb.dtype == torch.uint8
+
+
+@every_model
+def test_nothing_is_kept_on_the_module_or_changed_in_the_state(
+    name: str, domain: Domain, starts: Start
+) -> None:
+    predictor = build(name, domain)
+    before = copy.deepcopy(vars(predictor)), copy.deepcopy(predictor.state_dict())
+    start, key = tree_map(Tensor.clone, starts), noise.key_of(torch.arange(LANES))
+    state, _, _ = play(predictor, start, key, actions(2))
+    kept = tree_map(Tensor.clone, state)
+    dream.step(predictor, state, actions(1)[0])
+    dream.decode(predictor, state)
+    assert all(torch.equal(one, other) for one, other in zip(flat(state), flat(kept), strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(start, starts, strict=True))
+    after = predictor.state_dict()
+    assert before[1].keys() == after.keys()
+    assert all(torch.equal(before[1][entry], after[entry]) for entry in after)
+    plain = [entry for entry in before[0] if not entry.startswith("_")]
+    assert {entry: before[0][entry] for entry in plain} == {entry: vars(predictor)[entry] for entry in plain}
+    assert vars(predictor).keys() == before[0].keys()
+
+
+@every_model
+def test_equal_keys_and_actions_give_equal_bits(name: str, domain: Domain, starts: Start) -> None:
+    predictor, key = build(name, domain), noise.key_of(torch.arange(LANES))
+    one, other = (play(predictor, starts, key, actions(4)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(flat(one[0]), flat(other[0]), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one[2], other[2], strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).batch_invariant])
+@pytest.mark.parametrize("rows", [[2], [4, 0, 2], [2, 2, 1, 1, 0, 3, 3, 2]], ids=len)
+def test_a_lane_does_not_depend_on_its_neighbours(
+    name: str, rows: list[int], domain: Domain, starts: Start
+) -> None:
+    predictor, key, codes = build(name, domain), noise.key_of(torch.arange(LANES)), actions(4)
+    state, outcomes, frames = play(predictor, starts, key, codes)
+    mine = play(predictor, lanes_of(starts, rows), key[rows], codes[:, rows])
+    for all_lanes, some_lanes in zip(
+        [*flat(state), *flat(tuple(outcomes)), *frames],
+        [*flat(mine[0]), *flat(tuple(mine[1])), *mine[2]],
+        strict=True,
+    ):
+        assert torch.equal(all_lanes[rows], some_lanes)
+
+
+@trainables
+def test_a_learnt_dream_never_reads_the_emulator(name: str, domain: Domain, starts: Start) -> None:
+    predictor, key = build(name, domain), noise.key_of(torch.arange(LANES))
+    blind = starts._replace(ale=torch.zeros(LANES, 0, dtype=torch.uint8))
+    one, other = (play(predictor, start, key, actions(2)) for start in (starts, blind))
+    assert all(torch.equal(a, b) for a, b in zip(flat(one[0]), flat(other[0]), strict=True))
+
+
+@trainables
+def test_actions_frames_and_noise_matter(name: str, domain: Domain, starts: Start) -> None:
+    predictor, key = build(name, domain), noise.key_of(torch.arange(LANES))
+
+    def last(start: Start = starts, key: Tensor = key, codes: Tensor = actions(3)) -> Tensor:
+        state, outcomes, frames = play(predictor, start, key, codes)
+        told = torch.stack([outcome.reward for outcome in outcomes])
+        return torch.cat([frames[-1].flatten().float(), told.flatten()])
+
+    assert not torch.equal(last(codes=(actions(3) + 1) % 18), last())
+    assert not torch.equal(last(start=starts._replace(frames=starts.frames.flip(0))), last())
+    assert not torch.equal(last(key=key + 1), last())
+
+
+@trainables
+def test_every_parameter_learns(name: str, domain: Domain, starts: Start) -> None:
+    predictor = build(name, domain).train().requires_grad_(True)
+    key = noise.key_of(torch.arange(LANES))
+    state = predictor.init(starts)
+    total = torch.zeros(())
+    for t, action in enumerate(actions(2)):
+        target = Target(
+            frame=starts.frames[:, -2 - t],
+            reward=torch.tensor(domain.rewards)[torch.arange(LANES) % len(domain.rewards)],
+            terminated=torch.arange(LANES) % 2 == 0,
+            lives=torch.tensor([3, 2, -1, 3, 2]),
+        )
+        drawn = dream.draw(predictor, key, torch.full_like(key, t))
+        state, terms = predictor.learn(state, action, target, drawn)
+        state = predictor.show(state, target.frame, torch.arange(LANES) == 1)
+        assert torch.equal(predictor.decode(state).indices()[1], target.frame[1])
+        for term in terms.values():
+            assert term.shape == (LANES,) and term.isfinite().all()
+            total = total + term.sum()
+    total.backward()
+    for label, parameter in predictor.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), label
+        assert parameter.grad.any(), label
+
+
+@pytest.mark.parametrize("name", [name for name in list_models() if not model_class(name).trainable])
+def test_controls_do_not_learn(name: str, domain: Domain) -> None:
+    predictor = build(name, domain)
+    assert not list(predictor.parameters())
+    with pytest.raises(NotImplementedError):
+        predictor.learn((), torch.zeros(0), Target(*[torch.zeros(0)] * 4), {})
+
+
+class Begin(nn.Module):
+    def __init__(self, predictor: Predictor) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, *start: Tensor) -> tuple[Tensor, ...]:
+        return self.predictor.init(Start(*start))
+
+
+class Step(Begin):
+    def forward(self, state: tuple[Tensor, ...], action: Tensor, noise: dict[str, Tensor]) -> Any:
+        return self.predictor.step(state, action, noise)
+
+
+class Decode(Begin):
+    def forward(self, *state: Tensor) -> Tensor:
+        return self.predictor.decode(state).indices()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SMALL else name
+        for name in list_models()
+        if model_class(name).exportable
+    ],
+)
+@torch.no_grad()
+def test_init_step_and_decode_are_exported(name: str, domain: Domain, starts: Start) -> None:
+    predictor = build(name, domain)
+    key = noise.key_of(torch.arange(LANES))
+    drawn = dream.draw(predictor, key, torch.zeros_like(key))
+    state, action = predictor.init(starts), actions(1)[0]
+    for module, arguments in (
+        (Begin(predictor), tuple(starts)),
+        (Step(predictor), (state, action, drawn)),
+        (Decode(predictor), state),
+    ):
+        exported = torch.export.export(module, arguments).module()
+        for one, other in zip(
+            flat(tuple([exported(*arguments)])), flat(tuple([module(*arguments)])), strict=True
+        ):
+            if one.is_floating_point():
+                torch.testing.assert_close(one, other)
+            else:
+                assert torch.equal(one, other)
+
+
+def test_copy_last_holds_and_background_repaints_what_moved(starts: Start, pool: StartPool) -> None:
+    key, last = noise.key_of(torch.arange(LANES)), starts.frames[:, -1]
+    _, outcomes, frames = play(create_model("copy_last"), starts, key, actions(3))
+    assert all(torch.equal(frame, last) for frame in frames)
+    for outcome in outcomes:
+        assert not outcome.reward.any() and not outcome.terminated.any()
+        assert torch.equal(outcome.lives, starts.lives)
+    usual = torch.from_numpy(pool.usual)
+    _, _, frames = play(create_model("background", usual=usual), starts, key, actions(3))
+    moved = (starts.frames != last[:, None]).any(1)
+    assert moved.any() and torch.equal(frames[0], last)
+    for frame in frames[1:]:
+        assert torch.equal(frame, torch.where(moved, usual, last))
+
+
+def test_the_emulator_is_the_recording(pool: StartPool, store: EpisodeStore) -> None:
+    indices = np.array([0, 5, 11])
+    codes = torch.from_numpy(np.stack([pool.continuation(index)[:30] for index in indices], axis=1))
+    key = noise.key_of(torch.arange(3))
+    _, outcomes, frames = play(create_model("emulator"), pool.batch(indices), key, codes)
+    for lane, index in enumerate(indices):
+        step, episode = pool.entries[index]["step"], store[3]
+        assert episode.lives is not None
+        for t, outcome in enumerate(outcomes):
+            np.testing.assert_array_equal(frames[t + 1][lane], episode.frames[step + t + 1])
+            assert outcome.reward[lane] == episode.rewards[step + t]
+            assert outcome.lives[lane] == episode.lives[step + t + 1]
+
+
+def test_frames_of_codes_are_the_palettes() -> None:
+    codes = torch.arange(0, 256, dtype=torch.uint8).repeat(1, 210 * 160 // 256 + 1)[:, : 210 * 160]
+    frames = Frames(codes.view(1, 210, 160))
+    assert torch.equal(frames.indices(), frames.codes)
+    np.testing.assert_array_equal(frames.rgb(), to_rgb(frames.codes.numpy()))
