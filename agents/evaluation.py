@@ -12,11 +12,10 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from atari_dream.agents.venue import Venue
+from atari_dream.bootstrap import interval, resample
 from atari_dream.dream import tree_map
 from atari_dream.envs.lanes import World
 from atari_dream.envs.options import Options
-
-RESAMPLES = 10_000
 
 Policy = Callable[[np.ndarray], np.ndarray]
 """Chooses actions, int (B,), for observations, uint8 (B, 4, 84, 84)."""
@@ -127,6 +126,5 @@ def uniform(actions: int, seed: int) -> Policy:
 
 def estimate(values: np.ndarray) -> dict[str, Any]:
     """Mean of values, float (N,), and its 95 % interval: percentile bootstrap over games (Efron 1979)."""
-    rows = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(values[rows].mean(axis=1), [2.5, 97.5])
-    return {"mean": float(values.mean()), "ci95": [float(low), float(high)]}
+    drawn = resample(len(values)) @ values[:, None] / len(values)
+    return {"mean": float(values.mean()), "ci95": interval(drawn)[0]}
