@@ -27,14 +27,18 @@ def bundled_pool(game: str) -> StartPool:
     return StartPool.load(folder, get_game(game).name)
 
 
+def has_weights(game: str) -> bool:
+    """Whether weights of a game are bundled."""
+    return bool(_revisions(game))
+
+
 def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
     """Folder of the bundled weights of a game: the newest revision, or the one that `"bundled@r1"` pins.
 
     Raises:
         UsageError: If there are no such weights; the message says how to get some.
     """
-    folder = ROOT / get_game(game).name / "weights"
-    revisions = {path.name: path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)}
+    revisions = _revisions(game)
     if not revisions:
         raise UsageError(
             f"no weights are bundled for game {game!r}: train some with `atari-dream train "
@@ -50,3 +54,8 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
             f"allowed are {', '.join(sorted(revisions))}"
         )
     return revisions[wanted]
+
+
+def _revisions(game: str) -> dict[str, Path]:
+    folder = ROOT / get_game(game).name / "weights"
+    return {path.name: path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)}

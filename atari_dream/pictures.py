@@ -4,6 +4,7 @@ A picture is an array of positions in `COLOURS`, the console's 128 colours and a
 format with a palette keeps every pixel. It is composed at the game's own size and enlarged at the end.
 """
 
+import io
 from collections.abc import Iterator
 from fractions import Fraction
 from importlib.util import find_spec
@@ -122,6 +123,13 @@ def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
     dimmed = len(PALETTE) // 2 + GREY[real] // (256 // len(_SHADES))
     wrong = np.where(GREY[real].astype(int) >= GREY[dream], _IN_GAME, _IN_DREAM)
     return np.where(real // 2 == dream // 2, dimmed, wrong).astype(np.uint8)
+
+
+def picture_bytes(picture: np.ndarray) -> bytes:
+    """A picture, positions in `COLOURS`, uint8 (H, W), as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    _image(picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _panels(real: Rollout, dream: Rollout, t: int) -> list[np.ndarray]:
