@@ -39,13 +39,16 @@ def main() -> None:
 
 
 def compare(place: str, asked: argparse.Namespace, commands: list[str]) -> dict[str, Any]:
-    """Trains an agent in a place and scores it in the real game; notes the commands."""
+    """Trains an agent in a place, unless it is there already, and scores it in the real game; notes the commands."""
     agent = asked.agents / f"{asked.game}-{place}.zip"
     dream = f"--checkpoint {asked.checkpoint}" if asked.checkpoint and place == "dream" else ""
     shared = f"--game {asked.game} --device {asked.device}"
     train = f"train --algo ppo --in {place} --steps {asked.steps} --seed {asked.seed} --out {agent} {dream}"
     score = f"evaluate --agent {agent} --in real --games {asked.games} --seed {asked.seed + 1000}"
-    call(f"{train} {shared}", commands)
+    if agent.exists():
+        commands.append(shlex.join(["atari-dream", "agent", *shlex.split(f"{train} {shared}")]))
+    else:
+        call(f"{train} {shared}", commands)
     result = call(f"{score} {shared}", commands)
     return {"origin": result["origin"], "starts": result["starts"]}
 
