@@ -4,6 +4,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from atari_dream.registry import register_model
 from atari_dream.starts import StartPool, build_pool
 
 torch.set_num_threads(1)
+cv2.setNumThreads(1)
 
 
 @register_model("tiny")
@@ -37,7 +39,7 @@ class Tiny(Predictor):
         self.embed = FrameEmbedding(1, channels)
         self.act = ActionEmbedding(domain.frame_skip, channels)
         self.pixels = PaletteHead(domain.colours, channels)
-        self.outcome = OutcomeHead(channels, len(domain.rewards) + 2, hidden=4)
+        self.outcome = OutcomeHead(channels, len(domain.rewards) + 2, hidden=16)
 
     def init(self, start: Start) -> State:
         return start.frames[:, -1].clone(), start.lives.clone()
