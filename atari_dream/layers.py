@@ -1,5 +1,6 @@
 """Layers that the predictors share. All are convolutions or work pixel by pixel: a lane's bits depend on it alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +12,33 @@ PATCH = (7, 8)
 GRID = (30, 20)
 
 _COLOUR_CODE = 4
+_SMALL_IMAGE = 20_480
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution whose bits do not depend on how many lanes there are.
+
+    On the CPU torch takes another kernel for one small image, and for 1x1 in small batches unless dilated.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(inputs, outputs, kernel, stride, padding, dilation=2 if kernel == 1 else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolves (B, inputs, H, W)."""
+        return _in_company(super().forward, x)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """Transposed convolution whose bits do not depend on how many lanes there are."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """Convolves (B, inputs, H, W)."""
+        return _in_company(super().forward, x)
+
+
+def _in_company(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return function(x.repeat(2, 1, 1, 1))[:1] if len(x) == 1 and x.numel() <= _SMALL_IMAGE else function(x)
 
 
 class FrameEmbedding(nn.Module):
@@ -56,8 +84,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first = Conv2d(channels, channels, 3, padding=1)
+        self.second = Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +98,7 @@ class ConvLSTM(nn.Module):
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
-        self.gates = nn.Conv2d(inputs + channels, 4 * channels, 3, padding=1)
+        self.gates = Conv2d(inputs + channels, 4 * channels, 3, padding=1)
         nn.init.constant_(self.gates.bias[channels : 2 * channels], 1.0)  # type: ignore[index,arg-type]
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,9 +174,9 @@ class OutcomeHead(nn.Module):
 
     def __init__(self, channels: int, classes: int, hidden: int = 64) -> None:
         super().__init__()
-        self.look = nn.Conv2d(channels, hidden, 3, stride=2, padding=1)
-        self.judge = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.vote = nn.Conv2d(hidden, classes, 1)
+        self.look = Conv2d(channels, hidden, 3, stride=2, padding=1)
+        self.judge = Conv2d(hidden, hidden, 3, padding=1)
+        self.vote = Conv2d(hidden, classes, 1)
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, classes)."""

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from atari_dream.layers import (
     GRID,
     ActionEmbedding,
+    Conv2d,
     ConvLSTM,
+    ConvTranspose2d,
     FrameEmbedding,
     OutcomeHead,
     PaletteHead,
@@ -70,15 +72,15 @@ class CLSTMVAE(Predictor):
         self.act = ActionEmbedding(domain.frame_skip, channels)
         self.enter = ResidualBlock(channels)
         self.fine = ConvLSTM(channels, channels)
-        self.down = nn.Conv2d(channels, deep, 3, stride=2, padding=1)
+        self.down = Conv2d(channels, deep, 3, stride=2, padding=1)
         self.coarse = ConvLSTM(deep, deep)
-        self.prior = nn.Sequential(ResidualBlock(deep), nn.SiLU(), nn.Conv2d(deep, 2 * latent, 1))
-        self.see = nn.Sequential(nn.SiLU(), nn.Conv2d(channels, deep, 3, stride=2, padding=1))
+        self.prior = nn.Sequential(ResidualBlock(deep), nn.SiLU(), Conv2d(deep, 2 * latent, 1))
+        self.see = nn.Sequential(nn.SiLU(), Conv2d(channels, deep, 3, stride=2, padding=1))
         self.posterior = nn.Sequential(
-            nn.Conv2d(2 * deep, deep, 1), ResidualBlock(deep), nn.SiLU(), nn.Conv2d(deep, 2 * latent, 1)
+            Conv2d(2 * deep, deep, 1), ResidualBlock(deep), nn.SiLU(), Conv2d(deep, 2 * latent, 1)
         )
-        self.imagine = nn.Sequential(nn.Conv2d(deep + latent, deep, 3, padding=1), ResidualBlock(deep))
-        self.up = nn.ConvTranspose2d(deep, channels, 2, stride=2)
+        self.imagine = nn.Sequential(Conv2d(deep + latent, deep, 3, padding=1), ResidualBlock(deep))
+        self.up = ConvTranspose2d(deep, channels, 2, stride=2)
         self.draw = nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
         self.pixels = PaletteHead(domain.colours, channels)
         self.outcome = OutcomeHead(channels, len(domain.rewards) + 2 + len(LIVES_CHANGES))
