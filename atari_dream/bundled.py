@@ -46,16 +46,17 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
             "checkpoint='CHECKPOINT', or use a control: "
             "checkpoint='emulator', 'copy_last' or 'background'"
         )
-    newest = max(revisions, key=lambda revision: int(revision[1:]))
-    wanted = name.partition("@")[2] or newest
+    wanted = name.partition("@")[2] or list(revisions)[-1]
     if wanted not in revisions:
         raise UsageError(
             f"bundled weights of {game!r} have no revision {wanted!r}: "
-            f"allowed are {', '.join(sorted(revisions))}"
+            f"allowed are {', '.join(revisions)}"
         )
     return revisions[wanted]
 
 
 def _revisions(game: str) -> dict[str, Path]:
+    """Folders of a game's weights by revision, the newest last."""
     folder = ROOT / get_game(game).name / "weights"
-    return {path.name: path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)}
+    paths = [path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)]
+    return {path.name: path for path in sorted(paths, key=lambda path: int(path.name[1:]))}
