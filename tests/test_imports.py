@@ -23,17 +23,7 @@ LAYERS = (
     "cli",
     "__main__ __init__",
 )
-CORE = {
-    "ale_py",
-    "cv2",
-    "gymnasium",
-    "numpy",
-    "safetensors",
-    "stable_baselines3",
-    "torch",
-    "torch_optimizer",
-    "zarr",
-}
+"""Modules and packages from the ground up: each imports from layers below, and from its own package."""
 LAZY = {("registry", "models")}
 """Against the direction, inside a function: importing the models registers them."""
 HEAVY = {
@@ -43,16 +33,6 @@ HEAVY = {
     "tqdm": {"cli"},
 }
 CORE = {
-    "ale_py",
-    "cv2",
-    "gymnasium",
-    "numpy",
-    "safetensors",
-    "stable_baselines3",
-    "torch",
-    "torch_optimizer",
-    "zarr",
-}
     "ale_py",
     "cv2",
     "gymnasium",
