@@ -1,0 +1,92 @@
+"""Makes what ships with the package: players, start pools, and the weights of Ms. Pac-Man.
+
+Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2`. Two hours on
+two cores; a step whose result is there is skipped, so an interrupted call goes on.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from atari_dream.bundled import ROOT
+from atari_dream.checkpoint import load_checkpoint, save_checkpoint
+from atari_dream.files import read_json
+from atari_dream.games import get_game
+
+WORK = Path("out/bundle")
+PLAYER_MINUTES = {"pacman": 4.0, "space_invaders": 2.2, "qbert": 1.6, "pinball": 1.6, "revenge": 1.6}
+TEST_STEPS = {
+    "pacman": 48_000,
+    "space_invaders": 36_000,
+    "qbert": 30_000,
+    "pinball": 64_000,
+    "revenge": 24_000,
+}
+TEST_SEED, MIXED_SEED = 9_000_000, 100_000
+MODEL = "c_lstm_vae"
+
+
+def main(arguments: list[str]) -> None:
+    """Makes start pools for games, or weights for one."""
+    if arguments[:1] == ["pools"]:
+        for name in arguments[1:] or list(TEST_STEPS):
+            make_pool(get_game(name).name)
+    elif arguments[:1] == ["weights"] and len(arguments) == 3:
+        make_weights(get_game(arguments[1]).name, arguments[2])
+    else:
+        sys.exit(__doc__)
+
+
+def make_pool(game: str) -> None:
+    """384 starts of games in which random play and a weak PPO agent take turns, all of the test split."""
+    store, pool = WORK / f"{game}-test", ROOT / game / "starts"
+    policy = f"random=1,{make_player(game)}=1"
+    if not store.exists():
+        limits = f"--steps {TEST_STEPS[game]} --longest 9000 --seed {TEST_SEED}"
+        run(f"record --game {game} --policy {policy} {limits} --split test --workers 2 --out {store}")
+    run(f"starts --store {store} --starts 384 --split test --out {pool}")
+
+
+def make_player(game: str) -> Path:
+    """A PPO agent after a few minutes in the real game."""
+    player = WORK / f"{game}.zip"
+    if not player.exists():
+        run(f"agent train --algo ppo --in real --game {game} --minutes {PLAYER_MINUTES[game]} --out {player}")
+    return player
+
+
+def make_weights(game: str, revision: str) -> None:
+    """Records, trains, and puts the best checkpoint, its weights in float16, where the package finds it."""
+    store, out = WORK / f"{game}-train", WORK / f"{game}-{MODEL}"
+    if not store.exists():
+        run(f"record --game {game} --steps 36000 --workers 2 --out {store}")
+        policy = f"random=1,{make_player(game)}=3"
+        run(
+            f"record --game {game} --policy {policy} --steps 50000 --seed {MIXED_SEED} --workers 2 --out {store}"
+        )
+    settings = "--minutes 46 --batch 8 --context 4 --horizon 6 --precision bf16-mixed --validate-every 400"
+    resume = "--resume" if (Path(f"{out}.training") / "state.pt").exists() else ""
+    run(f"train --model {MODEL} --game {game} --data {store} --out {out} {settings} {resume}")
+    bundle(out, ROOT / game / "weights" / revision)
+
+
+def bundle(checkpoint: Path, folder: Path) -> None:
+    """Copies a checkpoint with its weights in float16."""
+    config = read_json(checkpoint / "config.json", "checkpoint")
+    metrics = read_json(checkpoint / "metrics.json", "checkpoint")
+    predictor = load_checkpoint(checkpoint)
+    save_checkpoint(
+        folder, predictor, config["model"], config["config"], metrics, config["data_sha256"], torch.float16
+    )
+
+
+def run(arguments: str) -> None:
+    """Runs a command of `atari-dream`."""
+    print(f"atari-dream {arguments}", flush=True)
+    subprocess.run([sys.executable, "-m", "atari_dream", *arguments.split()], check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
