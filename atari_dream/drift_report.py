@@ -34,9 +34,13 @@ _PAGE = """<!doctype html>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }}
 img {{ max-width: 100%; height: auto; }} img.strip {{ image-rendering: pixelated; background: #000; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }} td, th {{ padding: .2rem .7rem; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }} .scroll {{ overflow-x: auto; }} code {{ overflow-wrap: anywhere; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #111; color: #ddd; }} img.plot {{ filter: invert(.92) hue-rotate(180deg); }} }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+td, th {{ padding: .2rem .7rem; text-align: right; }}
+td:first-child, th:first-child {{ text-align: left; }}
+.scroll {{ overflow-x: auto; }} code {{ overflow-wrap: anywhere; }}
+@media (prefers-color-scheme: dark) {{
+  body {{ background: #111; color: #ddd; }} img.plot {{ filter: invert(.92) hue-rotate(180deg); }}
+}}
 </style>
 <h1>Drift in {game}</h1>
 <p>{starts} starts, {horizon} agent steps, protocol {name}. Bands and brackets are 95&nbsp;% intervals over starts.</p>

@@ -1,8 +1,8 @@
 """Learning a predictor from a store. Device, precision and processes are Lightning Fabric's; the loop is ours.
 
-Run: `atari-dream train --model c_lstm_vae --game pacman --data stores/pacman --out runs/pacman-c_lstm_vae --minutes 60`,
-or under `torchrun --nproc-per-node 2 -m atari_dream train ...` on several devices. Every batch and every random number
-depends on the seed and the step alone, so a run that was interrupted goes on to the same numbers.
+Run: `atari-dream train --model c_lstm_vae --game pacman --data stores/pacman --out runs/pacman --minutes 60`,
+or under `torchrun --nproc-per-node 2 -m atari_dream train ...` on several devices. Every batch and every random
+number depends on the seed and the step alone, so a run that was interrupted goes on to the same numbers.
 """
 
 import os
