@@ -84,18 +84,17 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Predictor
         raise UsageError(
             f"checkpoint {path} is refused: {weights.name} is missing or not what config.json was written for"
         )
-    domain = Domain(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in description["domain"].items()
-        }
-    )
-    predictor = create_model(description["model"], domain, **description["config"])
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in description["domain"].items()
+    }
+    predictor = create_model(description["model"], Domain(**fields), **description["config"])
     try:
         predictor.load_state_dict(load_file(weights))
     except RuntimeError as error:
         raise UsageError(f"checkpoint {path} does not fit model {description['model']!r}: {error}") from None
-    return predictor.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return predictor.to(device).eval().requires_grad_(False)
 
 
 def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.device = "cpu") -> Loaded:

@@ -99,7 +99,7 @@ class ConvLSTM(nn.Module):
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
         self.gates = Conv2d(inputs + channels, 4 * channels, 3, padding=1)
-        nn.init.constant_(self.gates.bias[channels : 2 * channels], 1.0)  # type: ignore[index,arg-type]
+        nn.init.constant_(self.gates.bias[channels : 2 * channels], 1.0)  # type: ignore[index]
 
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """One step: input (B, inputs, H, W), hidden and cell (B, channels, H, W)."""

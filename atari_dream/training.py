@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch_optimizer
@@ -26,6 +26,7 @@ from atari_dream.errors import UsageError
 from atari_dream.files import whole
 from atari_dream.games import FRAME_SKIP
 from atari_dream.objectives import Rollout
+from atari_dream.predictor import Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.validation import validate
 from atari_dream.windows import Batch, Windows, domain_of
@@ -232,7 +233,7 @@ class Trainer:
 
     def _validate(self, batches: list[Batch]) -> dict[str, float]:
         """Measures the averaged weights and keeps them as the checkpoint if they are the best so far."""
-        predictor = self.average.module.eval()
+        predictor = cast(Predictor, self.average.module.eval())
         with self.fabric.autocast():
             metrics = validate(predictor, batches)
         self.fabric.log_dict({f"validation/{name}": value for name, value in metrics.items()}, self.step)
@@ -313,20 +314,16 @@ def _open_store(config: TrainingConfig) -> EpisodeStore:
 
 def _fabric(config: TrainingConfig) -> Any:
     try:
-        from lightning.fabric import Fabric
-        from lightning.fabric.loggers import TensorBoardLogger
-    except ModuleNotFoundError:
-        try:
-            from lightning_fabric import Fabric
-            from lightning_fabric.loggers import TensorBoardLogger
-        except ModuleNotFoundError as error:
-            raise UsageError(f"training needs {error.name}: pip install 'atari-dream[train]'") from None
+        from lightning_fabric import Fabric
+        from lightning_fabric.loggers import TensorBoardLogger
+    except ModuleNotFoundError as error:
+        raise UsageError(f"training needs {error.name}: pip install 'atari-dream[train]'") from None
     processes = int(os.environ.get("WORLD_SIZE", 1))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     device = config.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    precision = config.precision
+    precision: Any = config.precision
     if precision == "auto":
         precision = "bf16-mixed" if device == "cuda" else "32-true"
     fabric = Fabric(
@@ -341,7 +338,7 @@ def _fabric(config: TrainingConfig) -> Any:
     return fabric
 
 
-def _average(averages: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+def _average(averages: Any, current: Any, updates: Tensor | int) -> None:
     """Moves the averaged weights towards the current ones, faster at first."""
     decay = min(_EMA, (1 + int(updates)) / (10 + int(updates)))
     torch._foreach_lerp_(averages, current, 1 - decay)

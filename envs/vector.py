@@ -131,7 +131,7 @@ class DreamVectorEnv(VectorEnv):
             )
         after, moved = self.world.step(self.lanes, action)
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and pending.any():
-            after = dream.where(pending, self.world.restart(self.lanes, pending), after)
+            after = self.world.restart(after, pending)
             moved = dream.where(~pending, moved, dream.tree_map(torch.zeros_like, moved))
         self.lanes = after
         if self.autoreset_mode == AutoresetMode.SAME_STEP:

@@ -39,7 +39,7 @@ class Fidget(Predictor):
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
         _, memory, lives = state
-        moved = self.table[action.int()].sum(1)[:, None, None]
+        moved = self.table[action.int()].mean(1)[:, None, None] / 3
         memory = (memory.roll(1, 2) * 0.75 + moved + noise["drift"]).clamp(-3, 3)
         colours = torch.tensor(self.domain.colours, dtype=torch.uint8, device=memory.device)
         cells = colours[((memory + 3) * len(colours) / 6.01).int()]

@@ -100,8 +100,7 @@ def test_gymnasium_can_play_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @games
-@pytest.mark.parametrize("noops", [0, 7])
-def test_the_real_game_is_the_twins(game: Game, noops: int) -> None:
+def test_the_real_game_is_the_twins(game: Game, noops: int = 7) -> None:
     """From power-on, under the same actions, `checkpoint="emulator"` shows what ALE's environment does."""
     twin = gym.make(game.twin, frameskip=1, repeat_action_probability=0.0)
     twin.reset(seed=0)
@@ -110,7 +109,7 @@ def test_the_real_game_is_the_twins(game: Game, noops: int) -> None:
     env = make("emulator", game.name, starts="power-on")
     observation, info = env.reset(options={"start": f"power-on+{noops}"})
     assert np.array_equal(observation, real) and info["score"] == 0
-    rng = np.random.default_rng(noops)
+    rng = np.random.default_rng(0)
     for action in rng.integers(0, env.action_space.n, 40):
         observation, reward, terminated, _, info = env.step(action)
         steps = [twin.step(action) for _ in range(4)]

@@ -213,6 +213,16 @@ def continued(envs: DreamVectorEnv, actions: np.ndarray) -> list[Any]:
     return out
 
 
+def test_a_state_is_a_copy(fidget: str) -> None:
+    envs = make(2, fidget)
+    envs.reset(seed=0)
+    kept, given = envs.clone_state(), envs.clone_state()
+    envs.restore_state(given)
+    for part in (given.score, given.dream.key, given.dream.predictor[0]):
+        part[:] = 1
+    assert same(envs.clone_state(), kept)
+
+
 def test_a_state_of_another_kind_is_refused(fidget: str) -> None:
     envs = make(2, fidget)
     envs.reset(seed=0)

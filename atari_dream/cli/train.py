@@ -29,8 +29,15 @@ from atari_dream.training import Trainer, TrainingConfig
 @click.option("--horizon", type=click.IntRange(min=1), default=12, help="Predicted steps of a window.")
 @click.option("--frame-skip", type=click.IntRange(min=1), default=4, help="Emulator frames per step.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto")
-@click.option("--precision", type=click.Choice(["auto", "32-true", "bf16-mixed"]), default="auto")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "32-true", "bf16-mixed"]),
+    default="auto",
+    help="Number format; auto is bf16-mixed on cuda.",
+)
 @click.option("--workers", type=click.IntRange(min=0), default=1, help="Processes that decode windows.")
 @click.option(
     "--validate-every", type=click.IntRange(min=1), default=500, help="Updates between validations."

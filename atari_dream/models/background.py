@@ -24,6 +24,7 @@ class Background(CopyLast):
     """
 
     context = 16
+    usual: Tensor
 
     def __init__(self, domain: Domain, usual: Tensor | None = None) -> None:
         super().__init__(domain)

@@ -57,6 +57,7 @@ class CLSTMVAE(Predictor):
 
     context = 8
     batch_invariant = True
+    rewards: Tensor
 
     def __init__(self, domain: Domain, channels: int = 64, deep: int = 96, latent: int = 8) -> None:
         super().__init__(domain)

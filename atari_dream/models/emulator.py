@@ -46,8 +46,8 @@ class EmulatorControl(Predictor):
                 ale[lane], frames[lane], lives[lane] = console.save(), console.frame, console.lives
             ended[lane] = console.over
         after = tuple(torch.from_numpy(part).to(device) for part in (ale, frames, lives))
-        outcome = Outcome(*(torch.from_numpy(part).to(device) for part in (rewards, ended)), after[2].clone())
-        return after, outcome
+        reward, terminated = (torch.from_numpy(part).to(device) for part in (rewards, ended))
+        return after, Outcome(reward, terminated, after[2].clone())
 
     def decode(self, state: State) -> Frames:
         """The real frame."""
