@@ -28,7 +28,12 @@ from atari_dream.training import Trainer, TrainingConfig
 )
 @click.option("--horizon", type=click.IntRange(min=1), default=12, help="Predicted steps of a window.")
 @click.option("--frame-skip", type=click.IntRange(min=1), default=4, help="Emulator frames per step.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=2e-3)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2e-3,
+    help="At the start; it falls to a hundredth.",
+)
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
 )
