@@ -215,7 +215,8 @@ class BurnIn:
         padding = torch.arange(BURN_IN_CHUNK).clamp(max=count - 1)
         state = self._predictor.init(tree_map(lambda part: part[padding].to(self._device), start))
         facts = (start.lives, start.actions[:, -1, -1], stack)
-        fresh = (tree_map(lambda part: part[:count], state), *(part.to(self._device) for part in facts))
+        lives, held, grey = (part.to(self._device) for part in facts)
+        fresh = (tree_map(lambda part: part[:count], state), lives, held, grey)
         known = int((self._row >= 0).sum())
         self._table = (
             fresh if self._table is None else tree_map(lambda a, b: torch.cat([a, b]), self._table, fresh)

@@ -110,7 +110,7 @@ def test_the_real_game_is_the_twins(game: Game, noops: int = 7) -> None:
     observation, info = env.reset(options={"start": f"power-on+{noops}"})
     assert np.array_equal(observation, real) and info["score"] == 0
     rng = np.random.default_rng(0)
-    for action in rng.integers(0, env.action_space.n, 40):
+    for action in rng.integers(0, env.action_space.n, 25):
         observation, reward, terminated, _, info = env.step(action)
         steps = [twin.step(action) for _ in range(4)]
         assert np.array_equal(observation, steps[-1][0])

@@ -1,6 +1,7 @@
 """The vector environment: lanes equal single environments, the three autoreset modes, torch output, state."""
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from atari_dream.bundled import ROOT
 from atari_dream.envs import DreamEnv, DreamVectorEnv
 from atari_dream.errors import UsageError
 
@@ -56,11 +58,11 @@ def test_equals_gymnasiums_vector_of_single_environments(
     mode: AutoresetMode, lanes: int, observation: str, fidget: str
 ) -> None:
     """Lane i is the single environment with its seed, bit for bit, its autoresets and infos included."""
-    options = {"checkpoint": fidget, "observation": observation, "horizon": 14, "device": "cpu"}
+    options = {"checkpoint": fidget, "observation": observation, "horizon": 9, "device": "cpu"}
     singles = SyncVectorEnv([lambda: DreamEnv("pacman", **options)] * lanes, autoreset_mode=mode)
     envs = DreamVectorEnv(lanes, "pacman", autoreset_mode=mode, **options)
     assert envs.metadata["autoreset_mode"] == singles.metadata["autoreset_mode"]
-    actions, seeds = plan(lanes, 40), [7 + 3 * lane % 5 for lane in range(lanes)]
+    actions, seeds = plan(lanes, 26), [7 + 3 * lane % 5 for lane in range(lanes)]
     ours, theirs = (stream(each, actions, seeds) for each in (envs, singles))
     assert len(ours) == len(theirs)
     assert all(same(one, as_ours(other)) for one, other in zip(ours, theirs, strict=True))
@@ -128,6 +130,19 @@ def check_finals(one: Any, other: Any, envs: DreamVectorEnv) -> int:
         check_infos(infos["final_info"], other[-1]["final_info"], ended.numpy(), envs)
     assert ("final_obs" in other[-1]) == bool(ended.any())
     return int(ended.sum())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", sorted(ROOT.glob("*/weights/r*")), ids=str)
+def test_bundled_weights_dream_the_same_at_any_batch_size(weights: Path) -> None:
+    options = {"checkpoint": f"bundled@{weights.name}", "horizon": 3, "device": "cpu"}
+    actions = plan(8, 7) % 6
+    many = stream(DreamVectorEnv(8, weights.parts[-3], **options), actions, [3, 1, 4, 15, 9, 2, 6, 5])
+    for lanes in ([4], [7, 0, 2]):
+        seeds = [[3, 1, 4, 15, 9, 2, 6, 5][lane] for lane in lanes]
+        few = stream(DreamVectorEnv(len(lanes), weights.parts[-3], **options), actions[:, lanes], seeds)
+        for one, other in zip(many, few, strict=True):
+            assert all(np.array_equal(a[lanes], b) for a, b in zip(one[:-1], other[:-1], strict=True))
 
 
 def test_what_is_handed_out_is_the_callers_own(fidget: str) -> None:
