@@ -26,7 +26,6 @@ SAVE_SECONDS = 60.0
 ROLLOUT = 128
 """Steps that every lane plays between two updates."""
 _ENDLESS = 2**62
-_ENDLESS = 2**62
 
 Progress = Callable[[int, float | None], object]
 """Called with the steps just played and the mean score of the last 100 games, once there is one."""
