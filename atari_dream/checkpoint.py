@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from atari_dream.bundled import bundled_checkpoint
-from atari_dream.errors import UsageError
+from atari_dream.errors import UsageError, unknown
 from atari_dream.files import FORMAT, read_json, sha256, whole, write_json
-from atari_dream.games import FRAME_SKIP
+from atari_dream.games import FRAME_SKIP, get_game
 from atari_dream.predictor import Domain, Predictor
 from atari_dream.registry import create_model, list_models, model_class
 from atari_dream.starts import StartPool
@@ -48,10 +48,11 @@ def save_checkpoint(
         config: What it was built with beyond its domain.
         metrics: What is known of its quality and its training.
         data: Hash of the store it learnt from.
-        dtype: Floating-point type of the stored weights.
+        dtype: Floating-point type of the stored parameters; buffers keep theirs.
     """
+    parameters = dict(predictor.named_parameters())
     tensors = {
-        name: (tensor.to(dtype) if tensor.is_floating_point() else tensor).cpu().contiguous()
+        name: tensor.to("cpu", dtype if name in parameters else tensor.dtype).contiguous()
         for name, tensor in predictor.state_dict().items()
     }
     with whole(path) as fresh:
@@ -63,6 +64,7 @@ def save_checkpoint(
             "domain": asdict(predictor.domain),
             "config": config,
             "frame_skip": predictor.domain.frame_skip,
+            "actions": list(get_game(predictor.domain.game).actions),
             "weights_sha256": sha256(fresh / "weights.safetensors"),
             "data_sha256": data,
             "versions": versions(),
@@ -140,10 +142,11 @@ def _open(name: str, pool: StartPool, device: torch.device) -> Loaded:
         return Loaded(_cached(path, _stamp(path), device), name, path.name)
     path = Path(name)
     if not (path / "config.json").is_file():
-        raise UsageError(
-            f"no checkpoint {name!r}: allowed are a checkpoint folder, 'bundled', {', '.join(map(repr, CONTROLS))}"
-            + (f"; {name!r} is a model, train it first" if name in list_models() else "")
-        )
+        if name in list_models():
+            raise UsageError(
+                f"{name!r} is a model, not a checkpoint: train it first with `atari-dream train --model {name}`"
+            )
+        raise unknown("checkpoint", name, ("bundled", *CONTROLS, "a checkpoint folder"))
     stamp = _stamp(path)
     return Loaded(_cached(path, stamp, device), path.resolve().name, stamp[:12])
 

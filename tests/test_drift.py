@@ -412,7 +412,7 @@ def test_another_protocol_is_not_compared(folders: tuple[Path, Path], pool: Star
             ["--horizon", "3", "--compare", "{root}/first"],
             "atari-dream: drift in {root}/first was measured under another protocol: horizon 2, not 3",
         ),
-        (["--checkpoint", "{root}/three"], "atari-dream: no checkpoint '{root}/three': allowed are "),
+        (["--checkpoint", "{root}/three"], "atari-dream: unknown checkpoint '{root}/three': allowed are "),
     ],
 )
 def test_bad_usage_is_one_line(
