@@ -29,7 +29,7 @@ CHUNK = 16
 """Frames compressed together: near frames differ little, and a window decodes few it does not need."""
 
 _ARRAYS = ("frames", "actions", "rewards", "lives", "prelude", "state_steps", "states")
-_OPEN_EPISODES = 64
+_OPEN_EPISODES = 200
 
 
 @dataclass
@@ -102,7 +102,7 @@ class EpisodeStore(Sequence[Episode]):
         self.source: str = index["source"]
         self.entries: list[dict[str, Any]] = index["episodes"]
         assign_splits(self.entries)
-        self._open: OrderedDict[tuple[int, int], zarr.Group] = OrderedDict()
+        self._open: OrderedDict[tuple[int, int], tuple[zarr.Group, dict[str, Any]]] = OrderedDict()
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], game: str, frame_skip: int, source: str) -> "EpisodeStore":
@@ -167,8 +167,8 @@ class EpisodeStore(Sequence[Episode]):
             UsageError: If the episode's file is missing or damaged; the message names it.
         """
         try:
-            group = self._group(index)
-            return group[name][start:stop] if name in group else None  # type: ignore[index]
+            array = self._array(index, name)
+            return None if array is None else array[start:stop].copy()
         except Exception as error:
             path = self._file(self.entries[index])
             raise UsageError(
@@ -211,14 +211,20 @@ class EpisodeStore(Sequence[Episode]):
         index = {"format": FORMAT, "game": self.game, "frame_skip": self.frame_skip, "source": self.source}
         write_json(self.path / "index.json", {**index, "episodes": self.entries})
 
-    def _group(self, index: int) -> zarr.Group:
+    def _array(self, index: int, name: str) -> Any:
+        """An array of an episode: one number a step is kept in memory, what is larger is read when sliced."""
         key = (os.getpid(), index)
         if key not in self._open:
-            self._open[key] = zarr.open_group(ZipStore(self._file(self.entries[index]), mode="r"), mode="r")
+            group = zarr.open_group(ZipStore(self._file(self.entries[index]), mode="r"), mode="r")
+            self._open[key] = (group, {})
             if len(self._open) > _OPEN_EPISODES:
                 self._open.popitem(last=False)
         self._open.move_to_end(key)
-        return self._open[key]
+        group, arrays = self._open[key]
+        if name not in arrays:
+            array: Any = group.get(name)
+            arrays[name] = array[:] if array is not None and array.ndim == 1 else array
+        return arrays[name]
 
 
 def _entry(episode: Episode) -> dict[str, Any]:
