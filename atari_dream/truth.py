@@ -3,7 +3,6 @@
 The `emulator` control restores the stored state instead, so the ruler and what it measures share no path.
 """
 
-import hashlib
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +12,7 @@ import numpy as np
 
 from atari_dream.emulator import BOOT_FRAMES, Emulator
 from atari_dream.errors import UsageError
-from atari_dream.starts import StartPool
+from atari_dream.starts import StartPool, frame_digest
 
 
 class Truth(NamedTuple):
@@ -50,7 +49,7 @@ def replay(task: _Task) -> Truth:
     emulator.reset()
     emulator.step(task.recipe[BOOT_FRAMES:])
     first = emulator.frame
-    if hashlib.sha256(first.tobytes()).hexdigest() != task.frame:
+    if frame_digest(first) != task.frame:
         raise UsageError(
             f"start {task.identity!r} does not replay from power-on: its pool fits another ale-py"
         )

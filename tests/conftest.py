@@ -14,10 +14,11 @@ from torch import Tensor
 from atari_dream.episodes import EpisodeStore
 from atari_dream.layers import ActionEmbedding, FrameEmbedding, OutcomeHead, PaletteHead
 from atari_dream.players import RandomPlayer
+from atari_dream.pool_building import build_pool
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State, Target
 from atari_dream.recorder import Recording
 from atari_dream.registry import register_model
-from atari_dream.starts import StartPool, build_pool
+from atari_dream.starts import StartPool
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)

@@ -14,7 +14,7 @@ LAYERS = (
     "files games metrics observation",
     "emulator episodes players predictor",
     "dream recorder registry starts windows",
-    "bundled models objectives rollout truth validation",
+    "bundled models objectives pool_building rollout truth validation",
     "checkpoint",
     "drift pictures training",
     "drift_report",

@@ -15,8 +15,9 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.games import GAMES
 from atari_dream.players import RandomPlayer
+from atari_dream.pool_building import STRATA, STRATUM_STEPS, _choose, build_pool
 from atari_dream.recorder import Recording
-from atari_dream.starts import CONTEXT, CONTINUATION, STRATA, STRATUM_STEPS, StartPool, _choose, build_pool
+from atari_dream.starts import CONTEXT, CONTINUATION, StartPool
 
 
 @pytest.fixture(scope="module")

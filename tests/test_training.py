@@ -280,33 +280,30 @@ def test_the_command_trains(config: TrainingConfig, capsys: pytest.CaptureFixtur
     assert facts["validation"] == told["validation"]
 
 
-def launch(config: TrainingConfig, *before: str) -> None:
-    command = (
-        f"-m atari_dream train --model c_lstm_vae --game pacman --data {config.data} --out {config.out} --steps 3 "
-        "--batch 4 --context 2 --horizon 2 --device cpu --precision 32-true --workers 0"
+def launch(config: TrainingConfig, script: Path, *before: str) -> None:
+    """Trains in another process, or in several."""
+    script.write_text(
+        "from atari_dream.training import Trainer, TrainingConfig\n"
+        f"if __name__ == '__main__':\n    Trainer({config!r}).run()\n"
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *before, *command.split()],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+    command = [sys.executable, *before, str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_with_the_joint_batch(config: TrainingConfig) -> None:
+def test_two_processes_are_one_with_the_joint_batch(config: TrainingConfig, tmp_path: Path) -> None:
+    config = replace(config, model="c_lstm_vae", config=SMALL, batch=4, context=2, precision="32-true")
     alone, together = other_folder(config, "alone"), other_folder(config, "together")
-    launch(alone)
-    launch(together, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    launch(alone, tmp_path / "alone.py")
+    processes = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    launch(together, tmp_path / "together.py", *processes)
     one, two = kept(alone), kept(together)
     assert one.keys() == two.keys()
     for name in one:
         torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-5, msg=name)
-    begun = replace(alone, model="c_lstm_vae", out=alone.out + "-begun")
-    before = Trainer(begun).predictor.state_dict()
+    before = Trainer(other_folder(config, "begun")).predictor.state_dict()
     assert (
         max((one[f"{WHERE}.{name}"] - before[name]).abs().max() for name in before if name.endswith("weight"))
         > 1e-4

@@ -8,7 +8,7 @@ import click
 
 from atari_dream.cli.options import json_option, seed_option
 from atari_dream.episodes import EpisodeStore
-from atari_dream.starts import STRATA, build_pool
+from atari_dream.pool_building import STRATA, build_pool
 
 
 @click.command()
