@@ -188,8 +188,8 @@ class Trainer:
             )
         except RuntimeError as error:
             raise UsageError(
-                f"the gradient is not finite at update {self.step + 1}: --resume with the weights before it, "
-                f"or train anew with a --learning-rate below {self.config.learning_rate:g}"
+                f"the gradient is not finite at update {self.step + 1}: "
+                f"train anew with a --learning-rate below {self.config.learning_rate:g}"
             ) from error
 
     def _batches(self) -> Iterator[Batch]:
