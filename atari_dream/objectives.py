@@ -9,6 +9,9 @@ from atari_dream import dream, noise
 from atari_dream.predictor import Predictor, Target
 from atari_dream.windows import Batch
 
+PIXEL_WEIGHT = 0.01
+"""Factor of a frame's pixels, hundreds of nats, against one reward's."""
+
 _OWN = -3
 
 
@@ -28,7 +31,7 @@ class Rollout(nn.Module):
     def __init__(self, predictor: Predictor, context: int, weights: dict[str, float] | None = None) -> None:
         super().__init__()
         self.predictor, self.context = predictor, context
-        self.weights = {"pixels": 0.01, "kl": 0.01} if weights is None else weights
+        self.weights = {"pixels": PIXEL_WEIGHT, "kl": PIXEL_WEIGHT} if weights is None else weights
 
     def forward(
         self, batch: Batch, key: Tensor, progress: float

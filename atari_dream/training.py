@@ -19,13 +19,13 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from atari_dream import noise
-from atari_dream.checkpoint import save_checkpoint
+from atari_dream.checkpoint import load_checkpoint, save_checkpoint
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import whole
 from atari_dream.games import FRAME_SKIP
-from atari_dream.objectives import Rollout
+from atari_dream.objectives import PIXEL_WEIGHT, Rollout
 from atari_dream.predictor import Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.validation import validate
@@ -53,13 +53,15 @@ class TrainingConfig:
         horizon: Steps of each window that are predicted.
         frame_skip: Emulator frames per step.
         learning_rate: At the start; it falls linearly to a hundredth.
+        beta: Weight of the latent's divergence against the pixels; above 1 the latent holds only what it must.
         clip: Largest norm of the gradient.
         seed: Of weights, windows and noise.
         device: `"auto"`, `"cpu"`, `"cuda"` or `"mps"`.
         precision: `"auto"` (bf16 on cuda, else 32 bit), `"32-true"` or `"bf16-mixed"`.
         workers: Processes that decode windows.
         validate_every: Updates between two validations.
-        validation_windows: Windows of the validation split, of 30 steps each.
+        validation_windows: Windows of the validation split.
+        init: Checkpoint whose weights to begin with.
         resume: Whether to go on from the state of an earlier run.
     """
 
@@ -75,6 +77,7 @@ class TrainingConfig:
     horizon: int = 12
     frame_skip: int = FRAME_SKIP
     learning_rate: float = 2e-3
+    beta: float = 1.0
     clip: float = 1.0
     seed: int = 0
     device: str = "auto"
@@ -82,6 +85,7 @@ class TrainingConfig:
     workers: int = 1
     validate_every: int = 500
     validation_windows: int = 64
+    init: str | None = None
     resume: bool = False
 
     @property
@@ -90,7 +94,8 @@ class TrainingConfig:
         return Path(f"{self.out}.training")
 
 
-VALIDATION_HORIZON = 30
+VALIDATION_HORIZON = 10
+"""Short on purpose: over longer rollouts the share of wrong pixels prefers a model that erases what it is unsure of."""
 
 
 class Trainer:
@@ -114,11 +119,13 @@ class Trainer:
         self.predictor = create_model(
             config.model, domain_of(self._store, config.frame_skip), **config.config
         )
+        if config.init:
+            self._begin_with(Path(config.init))
         self.predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.context = min(config.context or self.predictor.context, self.predictor.context)
         self.average = AveragedModel(self.predictor, multi_avg_fn=_average)
         self.average.to(self.fabric.device)
-        self.objective = self.fabric.setup_module(Rollout(self.predictor, self.context))
+        self.objective = self.fabric.setup_module(Rollout(self.predictor, self.context, _weights(config)))
         self.optimizers = {
             "model": self.fabric.setup_optimizers(
                 torch_optimizer.RAdam(self.predictor.parameters(), lr=config.learning_rate, betas=_BETAS)
@@ -275,6 +282,20 @@ class Trainer:
             with whole(self.config.state_folder / "state.pt") as fresh:
                 torch.save(state, fresh)
 
+    def _begin_with(self, checkpoint: Path) -> None:
+        other = load_checkpoint(checkpoint)
+        if type(other) is not type(self.predictor) or other.domain != self.predictor.domain:
+            raise UsageError(
+                f"--init {checkpoint} holds {type(other).__name__} for {other.domain.game!r} with other colours, "
+                f"rewards or frame skip than {self._store.path}: train anew, without --init"
+            )
+        try:
+            self.predictor.load_state_dict(other.state_dict())
+        except RuntimeError:
+            raise UsageError(
+                f"--init {checkpoint} has layers of other sizes than the model asked for"
+            ) from None
+
     def _resume(self) -> None:
         path = self.config.state_folder / "state.pt"
         if not path.is_file():
@@ -295,8 +316,25 @@ class Trainer:
 
 def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
     """What must stay the same for a run to go on to the same numbers."""
-    names = ("model", "config", "batch", "context", "horizon", "frame_skip", "learning_rate", "clip", "seed")
+    names = (
+        "model",
+        "config",
+        "batch",
+        "context",
+        "horizon",
+        "frame_skip",
+        "learning_rate",
+        "beta",
+        "clip",
+        "seed",
+        "init",
+    )
     return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
+
+
+def _weights(config: TrainingConfig) -> dict[str, float]:
+    """Factors of the loss terms in nats a frame: pixels are many, outcomes few."""
+    return {"pixels": PIXEL_WEIGHT, "kl": PIXEL_WEIGHT * config.beta}
 
 
 def _open_store(config: TrainingConfig) -> EpisodeStore:

@@ -171,9 +171,7 @@ def test_more_context_than_a_start_holds_is_refused(
 
 
 def test_no_checkpoint_tells_what_is_allowed(pool: StartPool, tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"unknown checkpoint .*nowhere': allowed are bundled, "
-    ):
+    with pytest.raises(UsageError, match=r"unknown checkpoint .*nowhere': allowed are bundled, "):
         open_predictor(str(tmp_path / "nowhere"), pool)
     with pytest.raises(UsageError, match="'tiny' is a model, not a checkpoint: train it first"):
         open_predictor("tiny", pool)

@@ -25,44 +25,35 @@ def console() -> Emulator:
     return Emulator("pacman")
 
 
-def judge(pool: StartPool, index: int, emulator: Emulator) -> str:
-    """The stratum of a start, by playing its recipe and 50 steps of its continuation."""
-    pool.replay(index, emulator)
-    lives, score, lost = emulator.lives, emulator.score, False
+def follow(pool: StartPool, index: int, console: Emulator, restored: Emulator) -> str:
+    """Plays a start's recipe, then 50 steps of its continuation beside its stored state; gives its stratum."""
+    entry, start = pool.entries[index], pool.batch(np.array([index]))
+    pool.replay(index, console)
+    restored.restore(start.ale[0].numpy())
+    np.testing.assert_array_equal(console.frame, start.frames[0, -1])
+    np.testing.assert_array_equal(console.ram, pool._arrays["ram"][index])
+    assert (console.lives, console.score) == (entry["lives"], entry["score"])
+    assert (start.lives[0], pool.scores[index]) == (entry["lives"], entry["score"])
+    lives, lost, gained = console.lives, False, 0.0
     for codes in pool.continuation(index)[:STRATUM_STEPS]:
-        emulator.step(codes)
-        lost = lost or emulator.lives < lives
-        lives = emulator.lives
-    if emulator.over:
-        return "end"
-    return "life" if lost else "score" if emulator.score > score else "quiet"
+        reward = console.step(codes)
+        assert reward == restored.step(codes)
+        np.testing.assert_array_equal(console.frame, restored.frame)
+        assert (console.lives, console.over) == (restored.lives, restored.over)
+        lost, lives, gained = lost or console.lives < lives, console.lives, gained + reward
+    return "end" if console.over else "life" if lost else "score" if gained else "quiet"
 
 
 def edited(pool: StartPool, **header: Any) -> StartPool:
     return StartPool({**pool._header, **header}, pool._arrays, pool.name)
 
 
-def test_recipes_replay_exactly(pool: StartPool, console: Emulator) -> None:
-    starts = pool.batch(np.arange(len(pool)))
-    for index in range(0, len(pool), 2):
-        entry = pool.entries[index]
-        pool.replay(index, console)
-        np.testing.assert_array_equal(console.frame, starts.frames[index, -1].numpy())
-        np.testing.assert_array_equal(console.ram, pool._arrays["ram"][index])
-        facts = (console.lives, console.score, entry["lives"], pool.scores[index])
-        assert facts == (entry["lives"], entry["score"], starts.lives[index], entry["score"])
-    assert (starts.frames[1:, -1] != starts.frames[:-1, -1]).any((1, 2)).all()
-
-
-def test_the_stored_state_goes_on_as_the_recipe_does(pool: StartPool, console: Emulator) -> None:
+def test_recipe_and_stored_state_lead_to_the_same_game(pool: StartPool, console: Emulator) -> None:
     restored = Emulator("pacman")
-    for index in range(0, len(pool), 3):
-        pool.replay(index, console)
-        restored.restore(pool.batch(np.array([index])).ale[0].numpy())
-        for codes in pool.continuation(index)[:60]:
-            assert console.step(codes) == restored.step(codes)
-            np.testing.assert_array_equal(console.frame, restored.frame)
-            assert (console.lives, console.over) == (restored.lives, restored.over)
+    found = [follow(pool, index, console, restored) for index in range(len(pool))]
+    assert found == [entry["stratum"] for entry in pool.entries] and len(set(found)) >= 3
+    frames = pool.batch(np.arange(len(pool))).frames[:, -1]
+    assert (frames[1:] != frames[:-1]).any((1, 2)).all()
 
 
 def test_context_and_continuation_are_the_recording(pool: StartPool, store: EpisodeStore) -> None:
@@ -80,25 +71,30 @@ def test_context_and_continuation_are_the_recording(pool: StartPool, store: Epis
         np.testing.assert_array_equal(pool.recipe(index), recipe)
 
 
-def test_strata_are_what_happens_in_the_continuation(pool: StartPool, console: Emulator) -> None:
-    found = [entry["stratum"] for entry in pool.entries]
-    assert [judge(pool, index, console) for index in range(len(pool))] == found
-    assert len(set(found)) >= 3
+@pytest.mark.parametrize("game", GAMES)
+def test_bundled_starts_are_real(game: str) -> None:
+    pool, console, restored = bundled_pool(game), Emulator(game), Emulator(game)
+    for index in pool.sample(2):
+        assert follow(pool, index, console, restored) == pool.entries[index]["stratum"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", GAMES)
+def test_every_bundled_start_is_real(game: str) -> None:
+    pool, console, restored = bundled_pool(game), Emulator(game), Emulator(game)
+    for index in range(0, len(pool), 4):
+        assert follow(pool, index, console, restored) == pool.entries[index]["stratum"]
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_bundled_starts_are_real(game: str) -> None:
-    pool, emulator, restored = bundled_pool(game), Emulator(game), Emulator(game)
-    indices = pool.sample(3)
-    starts = pool.batch(indices)
-    for place, index in enumerate(indices):
-        assert judge(pool, index, emulator) == pool.entries[index]["stratum"]
-        pool.replay(index, emulator)
-        np.testing.assert_array_equal(emulator.frame, starts.frames[place, -1])
-        restored.restore(starts.ale[place].numpy())
-        for codes in pool.continuation(index)[:20]:
-            assert emulator.step(codes) == restored.step(codes)
-            np.testing.assert_array_equal(emulator.frame, restored.frame)
+def test_bundled_pools_are_as_large_and_as_small_as_promised(game: str) -> None:
+    pool = bundled_pool(game)
+    strata = Counter(entry["stratum"] for entry in pool.entries)
+    assert len(pool) >= 256 and pool.frame_skip == 4
+    assert len({entry["episode"] for entry in pool.entries}) >= 64
+    assert sum(file.stat().st_size for file in Path(pool.name).iterdir()) <= 3 * 2**20
+    assert strata["life"] >= len(pool) // 4 and strata["end"] >= 20
+    assert strata["score"] >= len(pool) // 4 or game == "revenge"  # where random play never scores
 
 
 def test_frames_per_step_are_the_stores(tmp_path: Path) -> None:

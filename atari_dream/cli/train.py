@@ -34,6 +34,8 @@ from atari_dream.training import Trainer, TrainingConfig
     default=2e-3,
     help="At the start; it falls to a hundredth.",
 )
+@click.option("--beta", type=click.FloatRange(min=0), default=1.0, help="Weight of the latent's divergence.")
+@click.option("--init", help="Checkpoint whose weights to begin with.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
 )
