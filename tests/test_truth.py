@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -65,7 +66,10 @@ def damaged(pool: StartPool, folder: Path, **change: object) -> StartPool:
 
 
 @pytest.mark.parametrize("wrong", ["frame", "recipe"])
-def test_a_start_that_does_not_replay_is_named(wrong: str, pool: StartPool, tmp_path: Path) -> None:
+def test_a_start_that_does_not_replay_is_named(
+    wrong: str, pool: StartPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(truth, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(1))
     entry = pool.entries[2]
     change = {"frame": "0" * 64} if wrong == "frame" else {"played": entry["played"] - 4}
     bad = damaged(pool, tmp_path / "bad", **change)
