@@ -221,7 +221,8 @@ def summarise(
                 "name": name,
                 "kind": kind,
                 "per_step": _per_step(sums[name], once),
-                "ci95": {key: interval(values) for key, values in drawn[name].items()},
+                "ci95": {key: interval(values) for key, values in drawn[name].items()}
+                | {"n": interval(weights @ sums[name]["frames"])},
                 "better_than": {
                     other: _better(drawn[name], drawn[other]) for other, _ in entries if other != name
                 },

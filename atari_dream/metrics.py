@@ -6,7 +6,7 @@ A measure is a numerator and a denominator, summed per start and step, and what 
 - `dyn_psnr`: the same over moving pixels: those that differ from the start frame at any of the first 50 real
   steps.
 - `wrong_moving`: share of moving pixels with another colour.
-- `ssim`: structural similarity (Wang et al. 2004), Gaussian window of 11x11, sigma 1.5, borders left out.
+- `ssim`: structural similarity (Wang et al. 2004), Gaussian window of 11x11, sigma 1.5, mirrored at the border.
 - `sharp_diff`: sharp difference (Mathieu, Couprie and LeCun 2016) of colours in [0, 1],
   10 log10(1 / mean ||dx r| + |dy r| - |dx p| - |dy p||), capped at 100 dB.
 - `reward_accuracy`: share of starts whose cumulative reward equals the real one.
@@ -23,7 +23,6 @@ from atari_dream.palette import PALETTE
 
 CAP = 100.0
 _WINDOW, _SIGMA = (11, 11), 1.5
-_BORDER = _WINDOW[0] // 2
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 _SQUARE: np.ndarray = np.square(PALETTE[:, None].astype(np.int64) - PALETTE[None]).sum(-1)
@@ -109,7 +108,7 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
     """Mean structural similarity of two pictures, float32 (H, W, 3) in 0 to 255."""
 
     def blur(picture: np.ndarray) -> np.ndarray:
-        return cv2.GaussianBlur(picture, _WINDOW, _SIGMA)[_BORDER:-_BORDER, _BORDER:-_BORDER]
+        return cv2.GaussianBlur(picture, _WINDOW, _SIGMA)
 
     mean_1, mean_2 = blur(first), blur(second)
     var_1 = np.maximum(blur(first * first) - mean_1 * mean_1, 0)

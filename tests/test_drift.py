@@ -257,7 +257,7 @@ def test_the_file_has_the_keys_of_the_contract(
     for entry in told["entries"]:
         assert set(entry) == {"name", "kind", "per_step", "ci95", "better_than"}
         assert entry["kind"] == ("checkpoint" if entry["name"] in names[3:] else "control")
-        assert set(entry["per_step"]) == {*MEASURES, "n"} and set(entry["ci95"]) == set(MEASURES)
+        assert set(entry["per_step"]) == set(entry["ci95"]) == {*MEASURES, "n"}
         assert set(entry["better_than"]) == set(names) - {entry["name"]}
         for table in (entry["per_step"], entry["ci95"], *entry["better_than"].values()):
             assert all(len(row) == 40 for row in table.values())

@@ -73,12 +73,9 @@ def test_psnr_is_that_of_the_pictures(frames: np.ndarray) -> None:
 def test_ssim_is_torchmetrics(frames: np.ndarray, pair: tuple[int, int]) -> None:
     image = pytest.importorskip("torchmetrics.functional.image")
     one, other = (PALETTE[frames[place]].astype(np.float32) for place in pair)
-    _, places = image.structural_similarity_index_measure(
-        *(torch.from_numpy(picture).permute(2, 0, 1)[None] for picture in (one, other)),
-        data_range=255.0,
-        return_full_image=True,
-    )
-    theirs = places[..., 5:-5, 5:-5].mean().item()  # the rest sees pixels that were mirrored at the border
+    theirs = image.structural_similarity_index_measure(
+        *(torch.from_numpy(picture).permute(2, 0, 1)[None] for picture in (one, other)), data_range=255.0
+    ).item()
     assert ssim(one, other) == pytest.approx(theirs, abs=1e-4)
     assert ssim(one, other) == pytest.approx(judge(*frames[list(pair)])["ssim"])
     assert pair[0] == pair[1] or 0.2 < theirs < 0.9999

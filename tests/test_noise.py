@@ -67,10 +67,10 @@ def test_neighbouring_keys_steps_and_places_are_uncorrelated() -> None:
 
 
 def test_uniform_numbers_are_inside_the_interval() -> None:
-    drawn = noise.uniform(KEYS, (100_000,))
+    drawn = noise.uniform(KEYS, (20_000,))
     assert 0 < drawn.min() < 1e-5 and 1 - 1e-5 < drawn.max() < 1
-    assert noise.normal(KEYS, (100_000,)).isfinite().all()
-    assert noise.gumbel(KEYS, (100_000,)).isfinite().all()
+    assert noise.normal(KEYS, (20_000,)).isfinite().all()
+    assert noise.gumbel(KEYS, (20_000,)).isfinite().all()
 
 
 def test_gumbel_argmax_samples_the_softmax() -> None:

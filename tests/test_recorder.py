@@ -101,32 +101,23 @@ def test_a_recording_goes_on_after_the_games_there_are(tmp_path: Path) -> None:
     assert [entry["seed"] for entry in made.entries] == [1, 0, 2]
 
 
-def test_all_episodes_can_go_to_one_split(tmp_path: Path) -> None:
-    made = new_store(tmp_path / "made")
-    record(Recording("space_invaders", RandomPlayer(), longest=40, split="test"), made, 30)
-    assert [entry["split"] for entry in made.entries] == ["test"] * 3
-
-
-def test_a_game_of_ones_own_is_recorded_by_workers(tmp_path: Path) -> None:
+def test_a_game_of_ones_own_is_recorded_by_workers_into_one_split(tmp_path: Path) -> None:
     made = new_store(tmp_path / "made", "breakout")
     GAMES["breakout"] = BREAKOUT
     try:
-        record(Recording("breakout", RandomPlayer(), longest=200), made, 1)
+        record(Recording("breakout", RandomPlayer(), longest=120, split="test"), made, 70)
         check_replays(made[0], "breakout")
+        assert [entry["split"] for entry in made.entries] == ["test"] * 3
     finally:
         del GAMES["breakout"]
 
 
 def test_what_fails_in_a_worker_ends_in_one_clear_line(tmp_path: Path) -> None:
     made = new_store(tmp_path / "made")
-    record(SHORT, made, 30)
-    (made.path / "episodes").rename(tmp_path / "kept")
     (made.path / "episodes").touch()
-    with pytest.raises(UsageError, match=r"cannot write .*space_invaders-0000000001"):
-        record(SHORT, made, 60, workers=2)
-    (made.path / "episodes").unlink()
-    (tmp_path / "kept").rename(made.path / "episodes")
-    assert [entry["seed"] for entry in EpisodeStore(made.path).entries] == [0]
+    with pytest.raises(UsageError, match=r"cannot write .*space_invaders-0000000000"):
+        record(SHORT, made, 60)
+    assert not EpisodeStore(made.path).entries
 
 
 def test_an_interrupt_keeps_the_games_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,15 +128,16 @@ def test_an_interrupt_keeps_the_games_under_way(tmp_path: Path, monkeypatch: pyt
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        record(SHORT, made, 10**6, workers=2, progress=interrupt)
+        record(SHORT, made, 10**6, progress=interrupt)
     found = EpisodeStore(made.path)
-    assert 2 <= len(found) <= 6
+    assert 2 <= len(found) <= 4
     assert [entry["seed"] for entry in found.entries] == list(range(len(found)))
     for place, episode in enumerate(found):
         assert episode.digest() == SHORT.play(place).digest()
     assert {path.stem for path in (made.path / "episodes").iterdir()} == {e["id"] for e in found.entries}
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_readable_store(tmp_path: Path) -> None:
     out = tmp_path / "made"
     command = [sys.executable, "-m", "atari_dream", "record", "--game", "qbert", "--steps", "1000000"]

@@ -255,15 +255,9 @@ class Decode(Begin):
         return self.predictor.decode(state).indices()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in SMALL else name
-        for name in list_models()
-        if model_class(name).exportable
-    ],
-)
+@pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).exportable])
 @torch.no_grad()
 def test_init_step_and_decode_are_exported(name: str, domain: Domain, starts: Start) -> None:
     predictor = build(name, domain)
