@@ -49,8 +49,7 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
     wanted = name.partition("@")[2] or list(revisions)[-1]
     if wanted not in revisions:
         raise UsageError(
-            f"bundled weights of {game!r} have no revision {wanted!r}: "
-            f"allowed are {', '.join(revisions)}"
+            f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(revisions)}"
         )
     return revisions[wanted]
 

@@ -389,7 +389,9 @@ def test_a_checkpoint_must_fit_the_game_and_its_starts(fidget: str, tmp_path: An
     env.reset(seed=0)
     env.step(0)
     assert env.metadata["render_fps"] == 30
-    with pytest.raises(UsageError, match=r"unknown checkpoint 'emulatr': allowed are .*nearest is 'emulator'"):
+    with pytest.raises(
+        UsageError, match=r"unknown checkpoint 'emulatr': allowed are .*nearest is 'emulator'"
+    ):
         make("emulatr")
 
 
