@@ -32,7 +32,7 @@ check: setup ## style, types, import direction, packaging
 	$(BIN)/ruff format --check .
 	rm -rf $(TYPES) && mkdir -p $(TYPES)
 	cp -r atari_dream $(TYPES) && cp -r envs agents $(TYPES)/atari_dream
-	cd $(TYPES) && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache atari_dream
+	cd $(TYPES) && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy atari_dream
 	$(BIN)/python -m pytest tests/test_imports.py tests/test_packaging.py
 
 clean: ## remove what these targets made
