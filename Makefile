@@ -25,7 +25,7 @@ test: setup ## all tests
 	$(BIN)/python -m pytest
 
 fast: setup ## the tests that take no time
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 check: setup ## style, types, import direction, packaging
 	$(BIN)/ruff check .

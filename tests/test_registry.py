@@ -23,8 +23,11 @@ SMALL: dict[str, dict[str, Any]] = {"c_lstm_vae": {"channels": 4, "deep": 16, "l
 """Sizes at which a model is quick; one that is not named is built as it comes."""
 LANES = 5
 
-every_model = pytest.mark.parametrize("name", list_models())
-trainables = pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).trainable])
+NAMES = [name for name in list_models() if name == "tiny" or "models" in model_class(name).__module__]
+"""The package's own models, and the one that shows that one file and one decorator are enough."""
+
+every_model = pytest.mark.parametrize("name", NAMES)
+trainables = pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).trainable])
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +148,7 @@ def test_equal_keys_and_actions_give_equal_bits(name: str, domain: Domain, start
     assert all(torch.equal(a, b) for a, b in zip(one[2], other[2], strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).batch_invariant])
+@pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).batch_invariant])
 @pytest.mark.parametrize("rows", [[2], [4, 0, 2], [2, 2, 1, 1, 0, 3, 3, 2]], ids=len)
 def test_a_lane_does_not_depend_on_its_neighbours(
     name: str, rows: list[int], domain: Domain, starts: Start
@@ -161,7 +164,7 @@ def test_a_lane_does_not_depend_on_its_neighbours(
         assert torch.equal(all_lanes[rows], some_lanes)
 
 
-@pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).batch_invariant])
+@pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).batch_invariant])
 @torch.no_grad()
 def test_at_full_size_even_what_is_not_shown_is_a_lanes_own(name: str, domain: Domain, starts: Start) -> None:
     predictor, seen = create_model(name, domain).to(memory_format=torch.channels_last), []
@@ -228,7 +231,7 @@ def test_every_parameter_learns(name: str, domain: Domain, starts: Start) -> Non
         assert parameter.grad.any(), label
 
 
-@pytest.mark.parametrize("name", [name for name in list_models() if not model_class(name).trainable])
+@pytest.mark.parametrize("name", [name for name in NAMES if not model_class(name).trainable])
 def test_controls_do_not_learn(name: str, domain: Domain) -> None:
     predictor = build(name, domain)
     assert not list(predictor.parameters())
@@ -257,7 +260,7 @@ class Decode(Begin):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [name for name in list_models() if model_class(name).exportable])
+@pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).exportable])
 @torch.no_grad()
 def test_init_step_and_decode_are_exported(name: str, domain: Domain, starts: Start) -> None:
     predictor = build(name, domain)
