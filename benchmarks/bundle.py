@@ -1,7 +1,7 @@
 """Makes what ships with the package: players, start pools, and the weights of Ms. Pac-Man.
 
-Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2`. Two hours on
-two cores; a step whose result is there is skipped, so an interrupted call goes on.
+Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2`. Two
+hours on two cores; a step whose result is there is skipped. How r1 came about, `benchmarks/LOG.md` says.
 """
 
 import subprocess
@@ -66,9 +66,13 @@ def make_weights(game: str, revision: str) -> None:
         run(
             f"record --game {game} --policy {policy} --steps 50000 --seed {MIXED_SEED} --workers 2 --out {store}"
         )
-    settings = "--minutes 46 --batch 8 --context 4 --horizon 6 --precision bf16-mixed --validate-every 400"
-    resume = "--resume" if (Path(f"{out}.training") / "state.pt").exists() else ""
-    run(f"train --model {MODEL} --game {game} --data {store} --out {out} {settings} {resume}")
+    shared = f"--model {MODEL} --game {game} --data {store} --batch 8 --context 4 --horizon 6 --precision bf16-mixed"
+    first = Path(f"{out}-first")
+    if not first.exists():
+        run(f"train {shared} --minutes 35 --validate-every 400 --out {first}")
+    run(
+        f"train {shared} --init {first} --beta 5 --learning-rate 1e-3 --minutes 14 --validate-every 150 --out {out}"
+    )
     bundle(out, ROOT / game / "weights" / revision)
 
 

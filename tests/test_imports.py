@@ -140,9 +140,13 @@ def test_importing_atari_dream_is_light() -> None:
     assert not light & {"torch", "stable_baselines3", "zarr", "cv2", "click", "matplotlib"}
 
 
-def test_environments_come_without_stable_baselines3_and_help_without_torch() -> None:
+@pytest.mark.slow
+def test_environments_come_without_stable_baselines3() -> None:
     envs = loaded("import atari_dream.envs")
     assert "torch" in envs and not envs & {"stable_baselines3", "matplotlib", "click"}
+
+
+def test_help_comes_without_torch() -> None:
     assert not loaded("import atari_dream.cli") & {"torch", "stable_baselines3", "zarr", "matplotlib"}
 
 

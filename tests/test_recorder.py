@@ -55,9 +55,10 @@ def test_an_episode_is_real_play(tmp_path: Path, game: str) -> None:
 
 
 def test_a_whole_game_ends(store: EpisodeStore) -> None:
-    check_replays(store[3], "pacman")
-    assert store.entries[3]["ending"] == "terminated"
-    assert store[3].lives is not None and store[3].lives[0] == 3 and store[3].lives[-1] == 0
+    episode = store[3]
+    check_replays(episode, "pacman")
+    assert store.entries[3]["ending"] == episode.ending == "terminated"
+    assert episode.lives is not None and episode.lives[0] == 3 and episode.lives[-1] == 0
 
 
 @pytest.mark.parametrize("frame_skip", [1, 3, 8])
@@ -94,22 +95,18 @@ def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> 
         assert made[0].digest() == SHORT.play(7).digest()
 
 
-def test_a_recording_goes_on_after_the_games_there_are(tmp_path: Path) -> None:
-    made = new_store(tmp_path / "made")
-    made.add(SHORT.play(1))
-    assert record(SHORT, made, 60) == 60
-    assert [entry["seed"] for entry in made.entries] == [1, 0, 2]
-
-
-def test_a_game_of_ones_own_is_recorded_by_workers_into_one_split(tmp_path: Path) -> None:
+def test_a_game_of_ones_own_goes_on_after_the_games_there_are(tmp_path: Path) -> None:
     made = new_store(tmp_path / "made", "breakout")
     GAMES["breakout"] = BREAKOUT
     try:
-        record(Recording("breakout", RandomPlayer(), longest=120, split="test"), made, 70)
-        check_replays(made[0], "breakout")
-        assert [entry["split"] for entry in made.entries] == ["test"] * 3
+        recording = Recording("breakout", RandomPlayer(), longest=120, split="test")
+        made.add(recording.play(1))
+        assert record(recording, made, 50) == 60
+        check_replays(made[2], "breakout")
     finally:
         del GAMES["breakout"]
+    assert [entry["seed"] for entry in made.entries] == [1, 0, 2]
+    assert [entry["split"] for entry in made.entries] == ["test"] * 3
 
 
 def test_what_fails_in_a_worker_ends_in_one_clear_line(tmp_path: Path) -> None:

@@ -298,11 +298,11 @@ def test_copy_last_holds_and_background_repaints_what_moved(starts: Start, pool:
 def test_the_emulator_is_the_recording(pool: StartPool, store: EpisodeStore) -> None:
     indices = np.array([0, 5, 11])
     codes = torch.from_numpy(np.stack([pool.continuation(index)[:30] for index in indices], axis=1))
-    key = noise.key_of(torch.arange(3))
+    key, episode = noise.key_of(torch.arange(3)), store[3]
+    assert episode.lives is not None
     _, outcomes, frames = play(create_model("emulator"), pool.batch(indices), key, codes)
     for lane, index in enumerate(indices):
-        step, episode = pool.entries[index]["step"], store[3]
-        assert episode.lives is not None
+        step = pool.entries[index]["step"]
         for t, outcome in enumerate(outcomes):
             np.testing.assert_array_equal(frames[t + 1][lane], episode.frames[step + t + 1])
             assert outcome.reward[lane] == episode.rewards[step + t]

@@ -50,8 +50,8 @@ def edited(pool: StartPool, **header: Any) -> StartPool:
 
 def test_recipe_and_stored_state_lead_to_the_same_game(pool: StartPool, console: Emulator) -> None:
     restored = Emulator("pacman")
-    found = [follow(pool, index, console, restored) for index in range(len(pool))]
-    assert found == [entry["stratum"] for entry in pool.entries] and len(set(found)) >= 3
+    found = [follow(pool, index, console, restored) for index in range(0, len(pool), 2)]
+    assert found == [entry["stratum"] for entry in pool.entries[::2]] and len(set(found)) >= 3
     frames = pool.batch(np.arange(len(pool))).frames[:, -1]
     assert (frames[1:] != frames[:-1]).any((1, 2)).all()
 
@@ -238,9 +238,8 @@ def test_a_missing_pool_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_too_few_states_are_told(store: EpisodeStore, tmp_path: Path) -> None:
-    steps = store[3].state_steps
-    assert steps is not None
-    there = ((steps >= CONTEXT) & (steps < len(store[3]))).sum()
+    steps = store.read(3, "state_steps")
+    there = ((steps >= CONTEXT) & (steps < store.entries[3]["length"])).sum()
     with pytest.raises(UsageError, match=rf"500 starts asked, but the test split .* has {there} emulator st"):
         build_pool(store, tmp_path / "pool", 500)
     assert not list(tmp_path.iterdir())
