@@ -1,8 +1,12 @@
 """Shared fixtures: a tiny predictor that learns, a tiny store and a tiny pool, all of real play."""
 
 import os
+import signal
 
 os.environ["OMP_NUM_THREADS"] = "1"
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a background shell ignores it, and so would what tests start
 
 import cv2
 import numpy as np
