@@ -4,9 +4,6 @@ import os
 import signal
 
 os.environ["OMP_NUM_THREADS"] = "1"
-signal.signal(
-    signal.SIGINT, signal.default_int_handler
-)  # a background shell ignores it, and so would what tests start
 
 import cv2
 import numpy as np
@@ -24,6 +21,7 @@ from atari_dream.recorder import Recording
 from atari_dream.registry import register_model
 from atari_dream.starts import StartPool
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it for what it starts
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
