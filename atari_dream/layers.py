@@ -41,6 +41,24 @@ def _in_company(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return function(x.repeat(2, 1, 1, 1))[:1] if len(x) == 1 and x.numel() <= _SMALL_IMAGE else function(x)
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    """Logistic function; torch's own gives the last elements of a thread's share other bits."""
+    return x.sigmoid() if x.requires_grad else torch.exp(-x).add_(1).reciprocal_()
+
+
+def silu(x: Tensor) -> Tensor:
+    """`x * sigmoid(x)`; torch's own gives the last elements of a thread's share other bits."""
+    return F.silu(x) if x.requires_grad else x / torch.exp(-x).add_(1)
+
+
+class SiLU(nn.Module):
+    """`silu` as a module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Applies it."""
+        return silu(x)
+
+
 class FrameEmbedding(nn.Module):
     """Frames of palette codes, uint8 (B, 210, 160), several in a row, as features (B, channels, 30, 20).
 
@@ -90,7 +108,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the block's change, (B, channels, H, W)."""
-        return x + self.second(F.silu(self.first(F.silu(x))))
+        return x + self.second(silu(self.first(silu(x))))
 
 
 class ConvLSTM(nn.Module):
@@ -104,8 +122,8 @@ class ConvLSTM(nn.Module):
     def forward(self, x: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """One step: input (B, inputs, H, W), hidden and cell (B, channels, H, W)."""
         enter, keep, leave, new = self.gates(torch.cat([x, hidden], dim=1)).chunk(4, dim=1)
-        cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
-        return leave.sigmoid() * cell.tanh(), cell
+        cell = sigmoid(keep) * cell + sigmoid(enter) * new.tanh()
+        return sigmoid(leave) * cell.tanh(), cell
 
 
 class PaletteHead(nn.Module):
@@ -133,7 +151,7 @@ class PaletteHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, 210, 160, 1 + colours); the first is for keeping the present colour."""
-        return self.pixels(F.silu(features)).permute(0, 2, 3, 1)
+        return self.pixels(silu(features)).permute(0, 2, 3, 1)
 
     def choose(self, logits: Tensor, present: Tensor) -> Tensor:
         """The likeliest choice of each pixel as a palette code, uint8 (B, 210, 160)."""
@@ -180,7 +198,7 @@ class OutcomeHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, classes)."""
-        seen = F.silu(self.judge(F.silu(self.look(F.silu(features)))))
+        seen = silu(self.judge(silu(self.look(silu(features)))))
         votes = self.vote(seen).float()
         height, width = votes.shape[2:]
         return F.avg_pool2d(votes, (height, width))[:, :, 0, 0] * (height * width) ** 0.5

@@ -1,5 +1,7 @@
 """Layers: a gradient made by hand is the true one, an untrained head is copy-last, lanes keep to themselves."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,8 @@ from atari_dream.layers import (
     PaletteHead,
     ResidualBlock,
     _MixtureNLL,
+    sigmoid,
+    silu,
 )
 from atari_dream.windows import domain_of
 
@@ -177,3 +181,14 @@ def test_the_forget_gate_begins_open() -> None:
         lstm.gates.weight.zero_()
         hidden, cell = lstm(torch.zeros(1, 2, 4, 4), torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
     assert cell.min() > 0.5 and hidden.shape == cell.shape == (1, 3, 4, 4)
+
+
+@pytest.mark.parametrize("function", [sigmoid, silu])
+def test_an_element_does_not_depend_on_its_place(function: Callable[[Tensor], Tensor]) -> None:
+    x = torch.linspace(-100, 100, 3001)
+    together = function(x)
+    alone = torch.cat([function(part) for part in x.split(1)])
+    assert torch.equal(together, alone)
+    expected = {sigmoid: torch.sigmoid, silu: F.silu}[function](x)
+    torch.testing.assert_close(together, expected)
+    assert torch.equal(function(x.requires_grad_()), expected)

@@ -24,6 +24,8 @@ from atari_dream.layers import (
     OutcomeHead,
     PaletteHead,
     ResidualBlock,
+    SiLU,
+    silu,
 )
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State, Target
 from atari_dream.registry import register_model
@@ -75,10 +77,10 @@ class CLSTMVAE(Predictor):
         self.fine = ConvLSTM(channels, channels)
         self.down = Conv2d(channels, deep, 3, stride=2, padding=1)
         self.coarse = ConvLSTM(deep, deep)
-        self.prior = nn.Sequential(ResidualBlock(deep), nn.SiLU(), Conv2d(deep, 2 * latent, 1))
-        self.see = nn.Sequential(nn.SiLU(), Conv2d(channels, deep, 3, stride=2, padding=1))
+        self.prior = nn.Sequential(ResidualBlock(deep), SiLU(), Conv2d(deep, 2 * latent, 1))
+        self.see = nn.Sequential(SiLU(), Conv2d(channels, deep, 3, stride=2, padding=1))
         self.posterior = nn.Sequential(
-            Conv2d(2 * deep, deep, 1), ResidualBlock(deep), nn.SiLU(), Conv2d(deep, 2 * latent, 1)
+            Conv2d(2 * deep, deep, 1), ResidualBlock(deep), SiLU(), Conv2d(deep, 2 * latent, 1)
         )
         self.imagine = nn.Sequential(Conv2d(deep + latent, deep, 3, padding=1), ResidualBlock(deep))
         self.up = ConvTranspose2d(deep, channels, 2, stride=2)
@@ -157,7 +159,7 @@ class CLSTMVAE(Predictor):
 
     def _features(self, memory: _Memory, seen: Tensor, latent: Tensor) -> Tensor:
         imagined = self.imagine(torch.cat([memory.coarse, latent.to(memory.coarse.dtype)], dim=1))
-        return self.draw(seen + memory.fine + self.up(F.silu(imagined)))
+        return self.draw(seen + memory.fine + self.up(silu(imagined)))
 
     def _outcomes(self, features: Tensor) -> dict[str, Tensor]:
         sizes = (len(self.domain.rewards), 2, len(LIVES_CHANGES))
