@@ -36,4 +36,4 @@ check: setup ## style, types, import direction, packaging
 	$(BIN)/python -m pytest tests/test_imports.py tests/test_packaging.py
 
 clean: ## remove what these targets made
-	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache
