@@ -128,7 +128,7 @@ def plot_png(summary: dict[str, Any]) -> bytes:
             panel.set_title(title, loc="left")
             panel.set_xlabel("agent steps")
         figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
+            *axes[2].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
         )
         figure.suptitle(
             f"Drift in {summary['game']}, {summary['protocol']['starts']} starts", x=0.01, ha="left"
