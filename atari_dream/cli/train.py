@@ -59,7 +59,10 @@ def train(as_json: bool, **options: Any) -> None:
     Example: atari-dream train --model c_lstm_vae --game pacman --data stores/pacman --out runs/pacman --minutes 30
     """
     with tqdm(
-        total=1.0, unit="run", bar_format="{percentage:5.1f}% |{bar}| {elapsed}<{remaining} {postfix}"
+        total=1.0,
+        delay=1,
+        disable=None,
+        bar_format="{percentage:5.1f}% |{bar}| {elapsed}<{remaining} {postfix}",
     ) as bar:
 
         def report(progress: float, metrics: dict[str, float]) -> None:
