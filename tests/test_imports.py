@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "bootstrap errors layers noise palette",
     "files games metrics observation",
-    "emulator episodes players predictor",
+    "emulator episodes players predictor training_config",
     "dream recorder registry starts windows",
     "bundled models objectives pool_building rollout truth validation",
     "checkpoint",

@@ -20,7 +20,8 @@ from atari_dream.cli import run
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.starts import StartPool
-from atari_dream.training import Trainer, TrainingConfig
+from atari_dream.training import Trainer
+from atari_dream.training_config import TrainingConfig
 
 SMALL = {"channels": 8, "deep": 8, "latent": 2}
 WHERE = "predictor"

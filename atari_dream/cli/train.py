@@ -7,7 +7,8 @@ import click
 from tqdm import tqdm
 
 from atari_dream.cli.options import game_option, json_option, seed_option
-from atari_dream.training import Trainer, TrainingConfig
+from atari_dream.training import Trainer
+from atari_dream.training_config import TrainingConfig
 
 
 @click.command()
