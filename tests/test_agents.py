@@ -73,6 +73,7 @@ class TestVenue:
             Venue("pacman", "real", "copy_last")
 
 
+@pytest.mark.slow
 class TestTraining:
     def test_an_agent_knows_what_it_learnt_from(self, trained: Path) -> None:
         origin = load_agent(trained, PACMAN).origin
@@ -150,6 +151,7 @@ class TestTraining:
         assert path.read_bytes() == trained.read_bytes() and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 class TestPlaying:
     def test_a_score_is_the_real_game_s(self) -> None:
         """The same actions, played on a console without any environment."""
@@ -211,6 +213,7 @@ class TestPlaying:
         assert (acted == acted[:, :1]).all() and len(np.unique(acted)) > 1
 
 
+@pytest.mark.slow
 class TestEvaluation:
     def test_the_same_zip_plays_in_both(self, trained: Path) -> None:
         agent = load_agent(trained, PACMAN)
