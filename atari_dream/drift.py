@@ -3,116 +3,52 @@
 Run: `atari-dream drift --game pacman --out out/drift`. The file formats are the README's.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from atari_dream import dream
-from atari_dream.bootstrap import interval, resample
-from atari_dream.checkpoint import CONTROLS, commit, open_predictor, versions
-from atari_dream.errors import UsageError
-from atari_dream.files import FORMAT, read_json, whole, write_json
-from atari_dream.metrics import FRAME_SUMS, MEASURES, compare_frames
-from atari_dream.metrics import pool as pool_sums
-from atari_dream.predictor import Predictor
-from atari_dream.rollout import continued, noise_keys
-from atari_dream.starts import CONTINUATION, StartPool
-from atari_dream.truth import Truth, truths
+from atari_dream.control import measure_control
+from atari_dream.job import Job
+from atari_dream.longrun import measure_long
+from atari_dream.metrics import Sums, stack
+from atari_dream.objects.error import Tally
+from atari_dream.processes import processes
+from atari_dream.protocol import Entry, Protocol
+from atari_dream.rollout import Rollout, planned, roll_lanes
+from atari_dream.scoring import MOVING_STEPS, Scored, score_start
+from atari_dream.starts import StartPool
+from atari_dream.truth import Kept, Script, colours_of, default_cache
 
-MOVING_STEPS = 50
-"""Real steps over which a pixel that differs from the start frame counts as moving, whatever the horizon."""
-
-_LANES = 25
-
-Sums = dict[str, np.ndarray]
+_LANES, _MEMORY = 25, 2**28
+"""Starts that are dreamt at once, and the bytes that their frames may take."""
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """What makes two measurements comparable.
+@dataclass
+class Measured:
+    """What a measurement has brought, before it is pooled.
 
     Attributes:
-        game: The game.
-        starts: Number of starts, drawn by stratum without replacement.
-        horizon: Agent steps.
-        context: Agent steps of context in a start.
-        frame_skip: Emulator frames per agent step.
-        pool: Hash of the starts' ids and frames.
-        seed: Seed of the draw, of the noise, and of the actions past a recording's end.
-        actions: What is played: each start's continuation, then held random actions.
-        sampling: How often each start is dreamt.
-        name: The protocol's version.
+        starts: Sums by entry and name, per start and step, (N, H), or per start, (N,).
+        control: Sums by entry and name, per start and step that an action is held, (N, K).
+        long: Sums by entry and name, per run and stretch, (N, W), or (N, W, 128).
+        reading: The error with which objects are read from real frames, by start.
     """
 
-    game: str
-    starts: int
-    horizon: int
-    context: int
-    frame_skip: int
-    pool: str
-    seed: int = 0
-    actions: str = "continuation"
-    sampling: str = "one sample per start"
-    name: str = "drift-v1"
+    starts: dict[str, Sums]
+    control: dict[str, Sums] = field(default_factory=dict)
+    long: dict[str, Sums] = field(default_factory=dict)
+    reading: list[Tally] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, pool: StartPool, starts: int, horizon: int, seed: int = 0) -> "Protocol":
-        """The protocol for a pool.
-
-        Raises:
-            UsageError: If the horizon or the number of starts is out of range.
-        """
-        if not 1 <= horizon <= CONTINUATION:
-            raise UsageError(f"horizon {horizon} asked, allowed are 1 to {CONTINUATION} steps")
-        pool.sample(starts, seed)
-        identity = "\n".join(f"{entry['id']} {entry['frame']}" for entry in pool.entries)
-        digest = hashlib.sha256(identity.encode()).hexdigest()
-        return cls(pool.game, starts, horizon, pool.context, pool.frame_skip, digest, seed)
-
-    def digest(self) -> str:
-        """Hash of everything above, in hex."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One that is measured.
-
-    Attributes:
-        name: Its name in the results.
-        kind: A checkpoint or a control.
-        predictor: What dreams.
-        temperature: Scale of its noise.
-    """
-
-    name: str
-    kind: Literal["checkpoint", "control"]
-    predictor: Predictor
-    temperature: float = 1.0
-
-
-def open_entries(checkpoints: list[str], pool: StartPool, device: str | torch.device = "cpu") -> list[Entry]:
-    """The three controls and each checkpoint, as sampled and as its mode.
-
-    Raises:
-        UsageError: If a checkpoint cannot be opened or two have one name.
-    """
-    entries = [Entry(name, "control", open_predictor(name, pool).predictor) for name in CONTROLS]
-    for checkpoint in checkpoints:
-        if checkpoint in CONTROLS:
-            continue
-        opened = open_predictor(checkpoint, pool, device)
-        if opened.name in [entry.name for entry in entries]:
-            raise UsageError(f"two checkpoints are named {opened.name!r}: rename a folder")
-        entries.append(Entry(opened.name, "checkpoint", opened.predictor))
-        entries.append(Entry(f"{opened.name}:mode", "checkpoint", opened.predictor, 0.0))
-    return entries
+    def join(self, other: "Measured") -> None:
+        """Takes in the entries of another measurement under the same protocol."""
+        self.starts |= other.starts
+        self.control |= other.control
+        self.long |= other.long
 
 
 def measure(
@@ -121,166 +57,104 @@ def measure(
     entries: list[Entry],
     workers: int = 2,
     progress: Callable[[int], object] = lambda starts: None,
-) -> dict[str, Sums]:
+    cache: Path | None = None,
+) -> Measured:
     """Measures entries beside the truth; memory does not grow with the number of starts.
 
     Args:
         protocol: What is played.
         pool: The starts it was made for.
         entries: Who dreams.
-        workers: Processes that replay the truth.
-        progress: Called with the number of starts done.
-
-    Returns:
-        For each entry the sums per start and step, float64 (N, H) each.
+        workers: Processes that replay the truth and score; 0 does both in this process.
+        progress: Called with the number of starts done, `work(protocol)` in all.
+        cache: Folder of the truth; the user's if not given.
     """
     starts = pool.sample(protocol.starts, protocol.seed)
-    steps = max(protocol.horizon, MOVING_STEPS)
-    actions = [continued(pool, start, steps, protocol.seed) for start in starts.tolist()]
-    parts: dict[str, list[Sums]] = {entry.name: [] for entry in entries}
-    real = truths(pool, starts, actions, workers)
-    for first in range(0, len(starts), _LANES):
-        places = range(len(starts))[first : first + _LANES]
-        chunk = [next(real) for _ in places]
-        codes = np.stack([actions[place] for place in places])[:, : protocol.horizon]
-        for entry in entries:
-            parts[entry.name].append(
-                _measure_chunk(entry, pool, starts[list(places)], codes, chunk, protocol.seed)
+    with processes(workers, pool.game) as executor, _one_thread():
+        job = Job(protocol, pool, starts, executor, cache or default_cache(), progress)
+        measured = _follow(job, entries)
+        measured.control = measure_control(job, entries)
+        measured.long = measure_long(job, entries)
+    return measured
+
+
+def work(protocol: Protocol) -> int:
+    """How many starts `measure` reports as done in all: each once for its truth and once for its dreams."""
+    return 2 * (protocol.starts + protocol.control_starts + protocol.long_starts)
+
+
+def _follow(job: Job, entries: list[Entry]) -> Measured:
+    """Dreams from every start under the protocol's actions; the chunk before is scored meanwhile."""
+    plans = [_plan(job, start) for start in job.starts.tolist()]
+    kept = job.truths(
+        Script.of(job.pool, start, plan[None]) for start, plan in zip(job.starts.tolist(), plans, strict=True)
+    )
+    shown = _shown(job, kept)
+    scored: list[Scored] = []
+    waiting: list[Future[Scored]] = []
+    size = _chunk(job.protocol, entries)
+    for first in range(0, len(job.starts), size):
+        places = range(len(job.starts))[first : first + size]
+        codes = np.stack([plans[place][: job.protocol.horizon] for place in places], axis=1)
+        dreams = {entry.name: _samples(job, entry, job.starts[list(places)], codes) for entry in entries}
+        scored += _collect(job, waiting)
+        waiting = [
+            job.executor.submit(
+                score_start,
+                job.pool.game,
+                kept[place].path,
+                job.pool.entries[job.starts[place]]["lives"],
+                {name: [sample[lane] for sample in samples] for name, samples in dreams.items()},
+                shown,
             )
-        progress(len(places))
-    next(real, None)
-    return {name: _stack(chunks) for name, chunks in parts.items()}
-
-
-def _stack(chunks: list[Sums]) -> Sums:
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-
-
-def _measure_chunk(
-    entry: Entry, pool: StartPool, starts: np.ndarray, actions: np.ndarray, real: list[Truth], seed: int
-) -> Sums:
-    lanes, horizon = actions.shape[:2]
-    names = (*FRAME_SUMS, "reward_right", "end_right", "starts")
-    sums = {name: np.zeros((lanes, horizon)) for name in names}
-    moving = [(truth.frames[:MOVING_STEPS] != truth.first).any(0) for truth in real]
-    earned = np.stack([truth.rewards.cumsum() for truth in real])
-    ended = np.stack([truth.ended for truth in real])
-    for step, (frames, gained, over) in enumerate(_dream(entry, pool, starts, actions, seed)):
-        for lane, truth in enumerate(real):
-            if step == 0 or not truth.ended[step - 1]:
-                row = compare_frames(truth.frames[step], frames[lane], moving[lane])
-                for name, value in row.items():
-                    sums[name][lane, step] = value
-        sums["reward_right"][:, step] = gained == earned[:, step]
-        sums["end_right"][:, step] = over == ended[:, step]
-        sums["starts"][:, step] = 1
-    return sums
-
-
-@torch.no_grad()
-def _dream(
-    entry: Entry, pool: StartPool, starts: np.ndarray, actions: np.ndarray, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Frames (B, 210, 160), returns and ended flags (B,) so far, step by step; what ended stays as it was."""
-    predictor = entry.predictor
-    device = next((tensor.device for tensor in predictor.state_dict().values()), torch.device("cpu"))
-    begin = dream.tree_map(lambda part: part.to(device), pool.batch(starts))
-    state = dream.init(predictor, begin, noise_keys(starts, seed).to(device))
-    frames = begin.frames[:, -1].cpu().numpy()
-    gained, over = np.zeros(len(starts)), np.zeros(len(starts), bool)
-    for step in range(actions.shape[1]):
-        codes = torch.from_numpy(actions[:, step]).to(device)
-        state, outcome = dream.step(predictor, state, codes, entry.temperature)
-        shown = dream.decode(predictor, state).indices().cpu().numpy()
-        frames = np.where(over[:, None, None], frames, shown)
-        gained = gained + np.where(over, 0, outcome.reward.cpu().numpy())
-        over = over | outcome.terminated.cpu().numpy()
-        yield frames, gained, over
-
-
-def summarise(
-    protocol: Protocol, entries: list[tuple[str, str]], sums: dict[str, Sums], command: str
-) -> dict[str, Any]:
-    """The content of `drift.json`.
-
-    Args:
-        protocol: What was played.
-        entries: Name and kind of each entry.
-        sums: The sums of each entry.
-        command: The command that measured.
-    """
-    weights = resample(protocol.starts)
-    once = np.ones((1, protocol.starts))
-    drawn = {name: pool_sums(sums[name], weights) for name, _ in entries}
-    return {
-        "format": FORMAT,
-        "game": protocol.game,
-        "protocol": asdict(protocol) | {"sha256": protocol.digest()},
-        "entries": [
-            {
-                "name": name,
-                "kind": kind,
-                "per_step": _per_step(sums[name], once),
-                "ci95": {key: interval(values) for key, values in drawn[name].items()}
-                | {"n": interval(weights @ sums[name]["frames"])},
-                "better_than": {
-                    other: _better(drawn[name], drawn[other]) for other, _ in entries if other != name
-                },
-            }
-            for name, kind in entries
-        ],
-        "command": command,
-        "commit": commit(),
-        "versions": versions(),
-    }
-
-
-def _per_step(sums: Sums, once: np.ndarray) -> dict[str, list[float | None]]:
-    values = {
-        name: [None if np.isnan(value) else float(value) for value in row[0]]
-        for name, row in pool_sums(sums, once).items()
-    }
-    return values | {"n": sums["frames"].sum(0).astype(int).tolist()}
-
-
-def _better(
-    drawn: dict[str, np.ndarray], other: dict[str, np.ndarray]
-) -> dict[str, list[list[float] | None]]:
-    """Paired intervals of the difference over the same resamples, oriented so that positive is better."""
-    return {key: interval(MEASURES[key].sign * (drawn[key] - other[key])) for key in drawn}
-
-
-def save_drift(folder: Path, summary: dict[str, Any], sums: dict[str, Sums], starts: list[str]) -> None:
-    """Writes `drift.json` and `per_start.npz`, each whole or not at all."""
-    arrays = {f"{entry}/{name}": values for entry, parts in sums.items() for name, values in parts.items()}
-    with whole(folder / "per_start.npz") as fresh:
-        np.savez_compressed(fresh, allow_pickle=False, starts=np.array(starts), **arrays)
-    write_json(folder / "drift.json", summary)
-
-
-def load_drift(folder: Path, protocol: Protocol) -> tuple[list[tuple[str, str]], dict[str, Sums]]:
-    """Checkpoint entries and sums of an earlier measurement, to be paired with this one.
-
-    Raises:
-        UsageError: If there is none, or it was measured under another protocol.
-    """
-    summary = read_json(folder / "drift.json", "drift measurement")
-    theirs, ours = summary["protocol"], asdict(protocol)
-    if theirs["sha256"] != protocol.digest():
-        changed = [
-            f"{name} {theirs.get(name)!r}, not {ours[name]!r}"
-            for name in ours
-            if theirs.get(name) != ours[name]
+            for lane, place in enumerate(places)
         ]
-        raise UsageError(f"drift in {folder} was measured under another protocol: {'; '.join(changed)}")
-    entries = [
-        (entry["name"], entry["kind"]) for entry in summary["entries"] if entry["kind"] == "checkpoint"
+    scored += _collect(job, waiting)
+    names = [entry.name for entry in entries]
+    return Measured(
+        {name: stack([one.sums[name] for one in scored]) for name in names},
+        reading=[one.reading for one in scored],
+    )
+
+
+def _plan(job: Job, start: int) -> np.ndarray:
+    steps = max(job.protocol.horizon, MOVING_STEPS)
+    return planned(job.pool, start, steps, job.protocol.seed, job.protocol.actions)
+
+
+def _shown(job: Job, kept: list[Kept]) -> np.ndarray:
+    """Palette codes that occur in the truth, in the starts' contexts or in the pool's usual frame, bool (256,)."""
+    contexts = (job.pool.batch(job.starts[place : place + 1]).frames.numpy() for place in range(len(kept)))
+    known = [colours_of(job.pool.usual), *map(colours_of, contexts), *(truth.colours for truth in kept)]
+    return np.logical_or.reduce(known)
+
+
+def _chunk(protocol: Protocol, entries: list[Entry]) -> int:
+    frames = (protocol.horizon + 1) * sum(entry.samples for entry in entries)
+    return max(1, min(_LANES, _MEMORY // (frames * 210 * 160)))
+
+
+def _samples(job: Job, entry: Entry, starts: np.ndarray, codes: np.ndarray) -> list[list[Rollout]]:
+    return [
+        roll_lanes(entry.predictor, job.pool, starts, codes, job.keys(starts, sample), entry.temperature)
+        for sample in range(entry.samples)
     ]
-    with np.load(folder / "per_start.npz", allow_pickle=False) as arrays:
-        sums = {
-            name: {
-                key.partition("/")[2]: arrays[key] for key in arrays.files if key.partition("/")[0] == name
-            }
-            for name, _ in entries
-        }
-    return entries, sums
+
+
+def _collect(job: Job, waiting: list[Future[Scored]]) -> list[Scored]:
+    found = []
+    for future in waiting:
+        found.append(future.result())
+        job.progress(1)
+    return found
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Leaves the other cores to the processes that score: contended threads would wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

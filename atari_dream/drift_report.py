@@ -1,94 +1,36 @@
-"""What a drift measurement looks like: curves, a strip of a median case, and a page with both and the table."""
+"""The page of a drift measurement: one file that opens anywhere, in the light and in the dark."""
 
 import base64
-import html
-import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from jinja2 import Environment, FileSystemLoader
 
-from atari_dream.drift import Entry, Protocol, Sums
+from atari_dream import drift_plots, drift_tables
+from atari_dream.control import CONTROL_MEASURES
+from atari_dream.drift import Measured
 from atari_dream.files import whole
-from atari_dream.pictures import picture_bytes, strip
-from atari_dream.rollout import continued, roll
+from atari_dream.longrun import EXACT
+from atari_dream.objects.scene import scene_reader
+from atari_dream.pictures import clip_bytes, picture_bytes, strip
+from atari_dream.protocol import Entry, Protocol
+from atari_dream.rollout import Rollout, planned, roll
 from atari_dream.starts import StartPool
 
-STEPS = (1, 5, 10, 25, 50)
-"""Agent steps that tables show, as far as the horizon goes."""
-TABLE = ("psnr", "dyn_psnr", "wrong_moving", "reward_accuracy")
-
-_TITLES = {
-    "psnr": "PSNR (dB)",
-    "dyn_psnr": "PSNR of moving pixels (dB)",
-    "wrong_moving": "Share of wrong moving pixels",
-    "reward_accuracy": "Share of starts with the right return",
-    "terminal_agreement": "Share of starts with the right ended flag",
-    "ssim": "SSIM",
-}
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Drift in {game}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }}
-img {{ max-width: 100%; height: auto; }} img.strip {{ image-rendering: pixelated; background: #000; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-td, th {{ padding: .2rem .7rem; text-align: right; }}
-td:first-child, th:first-child {{ text-align: left; }}
-.scroll {{ overflow-x: auto; }} code {{ overflow-wrap: anywhere; }}
-@media (prefers-color-scheme: dark) {{
-  body {{ background: #111; color: #ddd; }} img.plot {{ filter: invert(.92) hue-rotate(180deg); }}
-}}
-</style>
-<h1>Drift in {game}</h1>
-<p>{starts} starts, {horizon} agent steps, protocol {name}. Bands and brackets are 95&nbsp;% intervals over starts.</p>
-<img class="plot" alt="Drift by step" src="data:image/png;base64,{plot}">
-{tables}
-<h2>A median case: {case}</h2>
-<img class="strip" alt="Real game, dream and difference" src="data:image/png;base64,{strip}">
-<p><code>{command}</code><br>commit {commit}, {versions}</p>
-</html>
-"""
+_TEMPLATE = "drift_report.html.jinja"
+_SHOWN = 3
+"""Checkpoints whose cases are shown at the most."""
 
 
-def rows(summary: dict[str, Any], key: str) -> list[tuple[str, list[str]]]:
-    """A table of one measure: a row an entry, a cell for each of `STEPS`, with its interval."""
-    steps = [step for step in STEPS if step <= summary["protocol"]["horizon"]]
-    return [
-        (
-            entry["name"],
-            [_cell(entry["per_step"][key][step - 1], entry["ci95"][key][step - 1]) for step in steps],
-        )
-        for entry in summary["entries"]
-    ]
+class Case(NamedTuple):
+    """One start under one entry: its place among all starts, by the wrong pixels of the whole dream."""
 
-
-def verdicts(summary: dict[str, Any]) -> list[str]:
-    """For each checkpoint, at which of `STEPS` it is better than each floor: the paired interval lies above 0."""
-    steps = [step for step in STEPS if step <= summary["protocol"]["horizon"]]
-    lines = []
-    for entry in summary["entries"]:
-        for floor in ("copy_last", "background"):
-            if entry["kind"] == "checkpoint":
-                told = {
-                    key: entry["better_than"][floor][key]
-                    for key in ("dyn_psnr", "wrong_moving", "reward_accuracy")
-                }
-                better = [f"{key} at {_places(intervals, steps)}" for key, intervals in told.items()]
-                lines.append(f"{entry['name']} better than {floor}: {', '.join(better)}")
-    return lines
-
-
-def median_case(
-    protocol: Protocol, pool: StartPool, entries: list[Entry], sums: dict[str, Sums]
-) -> tuple[Entry, int]:
-    """The first checkpoint, or copy-last, and the start at which its wrong moving pixels are the median."""
-    shown = next((entry for entry in entries if entry.kind == "checkpoint"), entries[1])
-    wrong = sums[shown.name]["moving_wrong"].sum(1) / np.maximum(sums[shown.name]["moving"].sum(1), 1)
-    place = int(np.argsort(wrong, kind="stable")[len(wrong) // 2])
-    return shown, int(pool.sample(protocol.starts, protocol.seed)[place])
+    entry: Entry
+    rank: str
+    start: int
+    real: Rollout
+    dreamt: Rollout
 
 
 def save_report(
@@ -97,81 +39,106 @@ def save_report(
     protocol: Protocol,
     pool: StartPool,
     entries: list[Entry],
-    sums: dict[str, Sums],
+    measured: Measured,
 ) -> None:
-    """Writes `drift.png`, `strip.png` and the self-contained `report.html`."""
-    shown, start = median_case(protocol, pool, entries, sums)
-    plot, picture = plot_png(summary), _strip_png(protocol, pool, entries[0], shown, start)
-    page = _PAGE.format(
-        **summary["protocol"],
-        plot=base64.b64encode(plot).decode(),
-        strip=base64.b64encode(picture).decode(),
-        tables="".join(_table(summary, key) for key in TABLE),
-        case=html.escape(f"{shown.name} from start {pool.entries[start]['id']}"),
-        command=html.escape(summary["command"]),
-        commit=summary["commit"],
-        versions=", ".join(f"{name} {version}" for name, version in summary["versions"].items()),
-    )
-    for name, content in (("drift.png", plot), ("strip.png", picture), ("report.html", page.encode())):
+    """Writes `drift.png`, `strip.png` (the first case) and the self-contained `report.html`."""
+    shown = cases(protocol, pool, entries, measured)
+    pictures = [_case(summary, pool, case) for case in shown]
+    page = _page(summary, pictures)
+    overview = drift_plots.overview_png(summary)
+    first = picture_bytes(strip(shown[0].real, shown[0].dreamt, shown[0].entry.name))
+    for name, content in (("drift.png", overview), ("strip.png", first), ("report.html", page.encode())):
         with whole(folder / name) as fresh:
             fresh.write_bytes(content)
 
 
-def plot_png(summary: dict[str, Any]) -> bytes:
-    """The measures by step with their bands, as PNG."""
-    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False, "font.size": 9}):
-        figure = Figure(figsize=(11, 6.4), layout="constrained")
-        axes = figure.subplots(2, 3).ravel()
-        for panel, (key, title) in zip(axes, _TITLES.items(), strict=True):
-            for number, entry in enumerate(summary["entries"]):
-                _curve(panel, entry, key, f"C{number}")
-            panel.set_title(title, loc="left")
-            panel.set_xlabel("agent steps")
-        figure.legend(
-            *axes[2].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
-        )
-        figure.suptitle(
-            f"Drift in {summary['game']}, {summary['protocol']['starts']} starts", x=0.01, ha="left"
-        )
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=110)
-    return buffer.getvalue()
-
-
-def _curve(panel: Any, entry: dict[str, Any], key: str, colour: str) -> None:
-    values = np.array(entry["per_step"][key], float)
-    bands = np.array([pair or [np.nan, np.nan] for pair in entry["ci95"][key]], float)
-    steps = np.arange(1, len(values) + 1)
-    if entry["name"] == "emulator" and key.endswith("psnr"):
-        return  # 100 dB would flatten every other curve
-    panel.plot(steps, values, color=colour, label=entry["name"], lw=1.4)
-    panel.fill_between(steps, bands[:, 0], bands[:, 1], color=colour, alpha=0.15, lw=0)
-
-
-def _strip_png(protocol: Protocol, pool: StartPool, emulator: Entry, shown: Entry, start: int) -> bytes:
-    codes = continued(pool, start, protocol.horizon, protocol.seed)
-    real = roll(emulator.predictor, pool, start, codes)
-    device = next((tensor.device for tensor in shown.predictor.state_dict().values()), "cpu")
-    dreamt = roll(shown.predictor, pool, start, codes, protocol.seed, shown.temperature, device)
-    return picture_bytes(strip(real, dreamt, shown.name))
-
-
-def _table(summary: dict[str, Any], key: str) -> str:
-    head = "".join(f"<th>{step}</th>" for step in STEPS if step <= summary["protocol"]["horizon"])
-    body = "".join(
-        f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for name, cells in rows(summary, key)
+def cases(protocol: Protocol, pool: StartPool, entries: list[Entry], measured: Measured) -> list[Case]:
+    """The median and the worst start of each checkpoint as it ships, or of copy-last where there is none."""
+    shipped = [entry for entry in entries if entry.kind == "checkpoint" and ":" not in entry.name]
+    emulator, copy_last = (
+        next(entry for entry in entries if entry.name == name) for name in ("emulator", "copy_last")
     )
-    return f"<h2>{_TITLES[key]}</h2><div class=scroll><table><tr><th>step</th>{head}</tr>{body}</table></div>"
+    starts = pool.sample(protocol.starts, protocol.seed)
+    found = []
+    for entry in shipped[:_SHOWN] or [copy_last]:
+        for rank, place in ranks(measured, entry.name).items():
+            start = int(starts[place])
+            codes = planned(pool, start, protocol.horizon, protocol.seed, protocol.actions)
+            real = roll(emulator.predictor, pool, start, codes)
+            dreamt = roll(entry.predictor, pool, start, codes, protocol.seed, entry.temperature)
+            found.append(Case(entry, rank, start, real, dreamt))
+    return found
 
 
-def _cell(value: float | None, band: list[float] | None) -> str:
-    if value is None or band is None:
-        return "no data"
-    digits = 3 if abs(value) <= 1 else 1
-    return f"{value:.{digits}f} [{band[0]:.{digits}f}, {band[1]:.{digits}f}]"
+def ranks(measured: Measured, name: str) -> dict[str, int]:
+    """Places of the median and the worst start, by the share of wrong moving pixels over all steps."""
+    sums = measured.starts[name]
+    share = sums["moving_wrong"].sum(1) / np.maximum(sums["moving"].sum(1), 1)
+    order = np.argsort(share, kind="stable")
+    return {"median": int(order[len(order) // 2]), "worst": int(order[-1])}
 
 
-def _places(intervals: list[list[float] | None], steps: list[int]) -> str:
-    better = [str(step) for step in steps if (band := intervals[step - 1]) is not None and band[0] > 0]
-    return " ".join(better) or "no step"
+def _case(summary: dict[str, Any], pool: StartPool, case: Case) -> dict[str, Any]:
+    told = {
+        "title": f"{case.entry.name}, {case.rank} case",
+        "start": f"{pool.entries[case.start]['id']} ({pool.entries[case.start]['stratum']})",
+        "clip": _link(clip_bytes(case.real, case.dreamt, case.entry.name, pool.frame_skip), "image/gif"),
+        "strip": _link(picture_bytes(strip(case.real, case.dreamt, case.entry.name)), "image/png"),
+    }
+    reader = scene_reader(summary["game"])
+    tracks = [name for name in summary["objects"]["kept"] if reader is not None and name in reader.tracks]
+    if reader is not None and tracks:
+        told["tracks"] = {
+            theme: _svg(drift_plots.tracks_svg(reader, case.real, case.dreamt, tracks, theme))
+            for theme in drift_plots.THEMES
+        }
+    return told
+
+
+def _page(summary: dict[str, Any], shown: list[dict[str, Any]]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    steps = drift_tables.shown_steps(summary)
+    keys = [key for key in drift_tables.TITLES if key in summary["entries"][0]["per_step"]]
+    return environment.get_template(_TEMPLATE).render(
+        summary=summary,
+        protocol=summary["protocol"],
+        lines=drift_tables.lines(summary),
+        verdicts=drift_tables.verdicts(summary),
+        legend={theme: _svg(drift_plots.legend_svg(summary, theme)) for theme in drift_plots.THEMES},
+        curves=[_curve(summary, key) for key in keys],
+        tables=[(drift_tables.TITLES[key], drift_tables.rows(summary, key)) for key in keys],
+        steps=steps,
+        cases=shown,
+        survival=_survival(summary),
+        control_measures=list(CONTROL_MEASURES),
+        long_measures=list(EXACT),
+        cell=drift_tables.cell,
+    )
+
+
+def _curve(summary: dict[str, Any], key: str) -> dict[str, str]:
+    drawn = {theme: _svg(drift_plots.curve_svg(summary, key, theme)) for theme in drift_plots.THEMES}
+    return drawn | {"title": drift_tables.TITLES[key]}
+
+
+def _survival(summary: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """A row an object, a cell an entry: the median of its survival, and what became of it."""
+    found = []
+    for name in summary["objects"]["kept"]:
+        cells = []
+        for entry in summary["entries"]:
+            causes = ", ".join(f"{cause} {count}" for cause, count in entry["objects"][name]["causes"].items())
+            told = drift_tables.survival(summary, entry, f"survival_{name}")
+            cells.append(f"{told} ({causes})" if causes else told)
+        found.append((f"{name} (in {summary['entries'][0]['objects'][name]['judged']} starts)", cells))
+    return found
+
+
+def _svg(content: bytes) -> str:
+    return _link(content, "image/svg+xml")
+
+
+def _link(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -132,6 +132,13 @@ def picture_bytes(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def clip_bytes(real: Rollout, dream: Rollout, name: str, frame_skip: int) -> bytes:
+    """A film, as `save` writes one, as the bytes of a GIF."""
+    buffer = io.BytesIO()
+    _save_gif(buffer, film(real, dream, name), frame_ms(frame_skip))
+    return buffer.getvalue()
+
+
 def _panels(real: Rollout, dream: Rollout, t: int) -> list[np.ndarray]:
     """The real frame, the dreamt one and their difference, positions in `COLOURS`, uint8 (210, 160) each."""
     return [real.frames[t] // 2, dream.frames[t] // 2, difference(real.frames[t], dream.frames[t])]
@@ -199,11 +206,12 @@ def _image(picture: np.ndarray) -> Image.Image:
     return image
 
 
-def _save_gif(path: Path, pictures: Iterator[np.ndarray], milliseconds: int) -> None:
+def _save_gif(target: Path | io.BytesIO, pictures: Iterator[np.ndarray], milliseconds: int) -> None:
     """Writes a GIF with one palette for all pictures, where unchanged pixels are transparent."""
     images = map(_image, pictures)
     next(images).save(
-        path,
+        target,
+        "GIF",
         save_all=True,
         append_images=images,
         palette=COLOURS.tobytes(),

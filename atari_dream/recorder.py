@@ -4,11 +4,9 @@ Run: `atari-dream record --game pacman --steps 10000 --out stores/pacman`
 """
 
 import copy
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ import numpy as np
 
 from atari_dream.emulator import NOOP_MAX, Emulator
 from atari_dream.episodes import Episode, EpisodeStore, write_episode
-from atari_dream.games import FRAME_RATE, FRAME_SKIP, Game, add_game, get_game
+from atari_dream.games import FRAME_RATE, FRAME_SKIP, get_game
 from atari_dream.players import Player
+from atari_dream.processes import spawn
 
 
 @dataclass(frozen=True)
@@ -144,12 +143,7 @@ class _Games:
         self._known = {entry["id"] for entry in store.entries}
         self._ahead: deque[Future[dict[str, Any]]] = deque()
         self._depth = 2 * workers
-        self._pool = ProcessPoolExecutor(
-            workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(get_game(recording.game),),
-        )
+        self._pool = spawn(workers, recording.game)
 
     def next(self) -> dict[str, Any]:
         while len(self._ahead) < self._depth:
@@ -184,12 +178,6 @@ class _Games:
 def game_id(game: str, seed: int) -> str:
     """Id of the episode that a seed gives."""
     return f"{game}-{seed:010d}"
-
-
-def _start_worker(game: Game) -> None:
-    """Leaves Ctrl-C to the parent, and makes a game known that only the parent's script declares."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    add_game(game)
 
 
 def _record_game(recording: Recording, seed: int, path: Path) -> dict[str, Any]:

@@ -1,13 +1,14 @@
-"""One dream or one real game, played from a start under given actions and kept whole."""
+"""Dreams or real games, played from starts under given actions and kept whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from atari_dream import dream, noise
-from atari_dream.games import get_game
+from atari_dream.games import ACTION_NAMES, get_game
 from atari_dream.players import RandomPlayer
 from atari_dream.predictor import Predictor
 from atari_dream.starts import StartPool
@@ -35,7 +36,6 @@ class Rollout:
         return len(self.frames) - 1
 
 
-@torch.inference_mode()
 def roll(
     predictor: Predictor,
     pool: StartPool,
@@ -43,7 +43,6 @@ def roll(
     actions: Iterable[np.ndarray],
     seed: int = 0,
     temperature: float = 1.0,
-    device: str | torch.device = "cpu",
 ) -> Rollout:
     """Dreams from a start; the noise depends on the seed and the start.
 
@@ -54,22 +53,80 @@ def roll(
         actions: ALE codes of each of T steps, uint8 (frame_skip,).
         seed: Seed of the noise.
         temperature: Scale of the noise; 0 gives the mode of each distribution.
-        device: Where the predictor is.
     """
-    begin = dream.tree_map(lambda part: part.to(device), pool.batch(np.array([start])))
-    state = dream.init(predictor, begin, noise_keys(np.array([start]), seed).to(device))
-    seen = [(begin.frames[0, -1].cpu().numpy(), 0.0, int(begin.lives[0]), False)]
+    starts = np.array([start])
+    lanes = (codes[None] for codes in actions)
+    (rollout,) = roll_lanes(predictor, pool, starts, lanes, noise_keys(starts, seed), temperature)
+    return rollout
+
+
+def roll_lanes(
+    predictor: Predictor,
+    pool: StartPool,
+    starts: np.ndarray,
+    actions: Iterable[np.ndarray],
+    keys: torch.Tensor,
+    temperature: float = 1.0,
+) -> list[Rollout]:
+    """Dreams from several starts at once: a rollout for each; arguments as of `dream_steps`."""
+    seen = list(dream_steps(predictor, pool, starts, actions, keys, temperature))
+    parts = [np.stack(rows, axis=1) for rows in zip(*seen, strict=True)]
+    return [Rollout(*lane) for lane in zip(*parts, strict=True)]
+
+
+class Step(NamedTuple):
+    """What lanes show after a step: frames uint8 (B, 210, 160); scores, lives and ended (B,) as in `Rollout`."""
+
+    frames: np.ndarray
+    scores: np.ndarray
+    lives: np.ndarray
+    ended: np.ndarray
+
+
+@torch.no_grad()
+def dream_steps(
+    predictor: Predictor,
+    pool: StartPool,
+    starts: np.ndarray,
+    actions: Iterable[np.ndarray],
+    keys: torch.Tensor,
+    temperature: float = 1.0,
+) -> Iterator[Step]:
+    """Dreams from several starts at once, step by step; a lane whose game is over stays as it was.
+
+    Args:
+        predictor: What dreams.
+        pool: The starts.
+        starts: Positions in the pool, int (B,).
+        actions: ALE codes of each of T steps, uint8 (B, frame_skip).
+        keys: Random key of each lane, int64 (B,).
+        temperature: Scale of the noise.
+
+    Yields:
+        The starts themselves and T steps.
+    """
+    device = next((tensor.device for tensor in predictor.state_dict().values()), torch.device("cpu"))
+    begin = dream.tree_map(lambda part: part.to(device), pool.batch(starts))
+    state = dream.init(predictor, begin, keys.to(device))
+    over = np.zeros(len(starts), bool)
+    now = Step(begin.frames[:, -1].cpu().numpy(), np.zeros(len(starts)), begin.lives.cpu().numpy(), over)
+    yield now
     for codes in actions:
-        frame, score, lives, ended = seen[-1]
-        if not ended:
-            action = torch.from_numpy(codes[None]).to(device)
-            state, outcome = dream.step(predictor, state, action, temperature)
-            frame = dream.decode(predictor, state).indices()[0].cpu().numpy()
-            score += float(outcome.reward[0])
-            lives, ended = int(outcome.lives[0]), bool(outcome.terminated[0])
-        seen.append((frame, score, lives, ended))
-    frames, *numbers = zip(*seen, strict=True)
-    return Rollout(np.stack(frames), *map(np.array, numbers))
+        if not now.ended.all():
+            state, outcome = dream.step(predictor, state, torch.from_numpy(codes).to(device), temperature)
+            shown = dream.decode(predictor, state).indices()
+            now = _after(now, *(part.cpu().numpy() for part in (shown, *outcome)))
+        yield now
+
+
+def _after(now: Step, frames: np.ndarray, rewards: np.ndarray, ended: np.ndarray, lives: np.ndarray) -> Step:
+    over = now.ended
+    return Step(
+        np.where(over[:, None, None], now.frames, frames),
+        now.scores + np.where(over, 0.0, rewards),
+        np.where(over, now.lives, lives),
+        over | ended,
+    )
 
 
 def noise_keys(starts: np.ndarray, seed: int = 0) -> torch.Tensor:
@@ -89,3 +146,18 @@ def held(pool: StartPool, start: int, steps: int, seed: int = 0) -> np.ndarray:
     player.begin(get_game(pool.game), pool.frame_skip, np.random.default_rng([seed, start]))
     codes = [player.act(np.empty(0)) for _ in range(steps)]
     return np.repeat(np.array(codes, np.uint8)[:, None], pool.frame_skip, axis=1)
+
+
+def constant(pool: StartPool, action: str, steps: int) -> np.ndarray:
+    """One action throughout, by its name in ALE, uint8 (steps, frame_skip)."""
+    return np.full((steps, pool.frame_skip), ACTION_NAMES.index(action), np.uint8)
+
+
+def planned(pool: StartPool, start: int, steps: int, seed: int = 0, plan: str = "continuation") -> np.ndarray:
+    """The actions of a plan: `"continuation"`, `"random"`, or the name of one that is held."""
+    if plan in PLANS:
+        return PLANS[plan](pool, start, steps, seed)
+    return constant(pool, plan, steps)
+
+
+PLANS = {"continuation": continued, "random": held}

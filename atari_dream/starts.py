@@ -108,7 +108,9 @@ class StartPool:
         return ids.index(identity)
 
     def sample(self, count: int, seed: int = 0) -> np.ndarray:
-        """Positions of `count` starts without replacement, every stratum with its share, int64 (count,).
+        """Positions of `count` starts without replacement, equally many of each stratum, int64 (count,).
+
+        A stratum that is used up leaves its places to the others.
 
         Raises:
             UsageError: If the pool is smaller than that.
@@ -119,7 +121,7 @@ class StartPool:
         place = np.empty(len(self))
         for stratum in sorted({entry["stratum"] for entry in self.entries}):
             members = np.flatnonzero([entry["stratum"] == stratum for entry in self.entries])
-            place[rng.permutation(members)] = (np.arange(len(members)) + rng.random()) / len(members)
+            place[rng.permutation(members)] = np.arange(len(members)) + rng.random()
         return np.argsort(place, kind="stable")[:count]
 
     def replay(self, index: int, emulator: Emulator) -> None:

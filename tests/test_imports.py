@@ -11,12 +11,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     "bootstrap errors layers noise palette",
-    "files games metrics observation",
-    "emulator episodes players predictor training_config",
-    "dream recorder registry starts windows",
-    "bundled models objectives pool_building rollout truth validation",
-    "checkpoint",
-    "drift pictures training",
+    "files games metrics objects observation",
+    "emulator episodes events players predictor processes training_config",
+    "alignment dream recorder registry starts windows",
+    "bundled models objectives perceptual pool_building rollout truth validation",
+    "checkpoint scoring",
+    "pictures protocol training",
+    "job",
+    "control longrun",
+    "drift",
+    "results summary",
     "drift_report",
     "envs",
     "agents speed",
@@ -37,13 +41,14 @@ CORE = {
     "cv2",
     "gymnasium",
     "numpy",
+    "platformdirs",
     "safetensors",
     "stable_baselines3",
     "torch",
     "torch_optimizer",
     "zarr",
 }
-IN_CLI = {"matplotlib", "PIL"}
+IN_CLI = {"jinja2", "matplotlib", "PIL"}
 """Of the extra `cli`: what draws is imported by its commands alone."""
 
 

@@ -18,11 +18,10 @@ from atari_dream.envs.options import pick_device
 from atari_dream.errors import UsageError
 from atari_dream.games import FRAME_RATE
 from atari_dream.predictor import Predictor
-from atari_dream.rollout import Rollout, continued, held, roll
+from atari_dream.rollout import PLANS, Rollout, roll
 from atari_dream.speed import predictor_contender, take_turns
 from atari_dream.starts import StartPool
 
-ACTIONS = {"continuation": continued, "random": held}
 FLOORS = ("copy_last", "background")
 MEASURED_LANES, MEASURED_SECONDS = (1, 8), 3.0
 MEASURED_STARTS, MEASURED_STEPS = 24, (1, 5, 10)
@@ -41,7 +40,7 @@ MEASURED_STARTS, MEASURED_STEPS = 24, (1, 5, 10)
 @click.option("--temperature", type=click.FloatRange(min=0), default=1.0, help="Scale of the noise.")
 @click.option(
     "--actions",
-    type=click.Choice(list(ACTIONS)),
+    type=click.Choice(list(PLANS)),
     default="continuation",
     help="What was played after the start, then random actions, held for random times; or these at once.",
 )
@@ -73,11 +72,11 @@ def dream(
     place = pick_device(device)
     dreamer = open_predictor(checkpoint, starts, place)
     index = _position(starts, start, seed)
-    codes = ACTIONS[actions](starts, index, steps, seed)
+    codes = PLANS[actions](starts, index, steps, seed)
     scale = 0.0 if deterministic else temperature
     real = roll(open_predictor("emulator", starts).predictor, starts, index, codes)
     with tqdm(codes, desc="dreaming", unit="step", leave=False, disable=None) as bar:
-        dreamt = roll(dreamer.predictor, starts, index, bar, seed, scale, place)
+        dreamt = roll(dreamer.predictor, starts, index, bar, seed, scale)
     pictures.save(out, real, dreamt, dreamer.name, starts.frame_skip)
     begun = {"start": starts.entries[index]["id"], "stratum": starts.entries[index]["stratum"], "seed": seed}
     report: dict[str, Any] = {"path": str(out), "game": game, **begun, "steps": steps}
@@ -102,18 +101,21 @@ def _speed(predictor: Predictor, pool: StartPool, device: torch.device) -> dict[
 
 def _drift(dreamer: Loaded, pool: StartPool, seed: int, scale: float) -> dict[str, Any]:
     """Share of wrong pixels among moving ones, by agent steps and dreamer, the floors included."""
-    from atari_dream import drift, metrics
+    from atari_dream import drift, metrics, protocol
 
-    entries = [drift.Entry(name, "control", open_predictor(name, pool).predictor) for name in FLOORS]
+    entries = [protocol.Entry(name, "control", open_predictor(name, pool).predictor) for name in FLOORS]
     if dreamer.name not in FLOORS:
-        entries.insert(0, drift.Entry(dreamer.name, "checkpoint", dreamer.predictor, scale))
-    protocol = drift.Protocol.of(pool, min(MEASURED_STARTS, len(pool)), max(MEASURED_STEPS), seed)
-    with tqdm(total=protocol.starts, desc="measuring", unit="start", leave=False, disable=None) as bar:
-        sums = drift.measure(protocol, pool, entries, progress=bar.update)
-    once = np.ones((1, protocol.starts))
-    wrong = {name: metrics.pool(parts, once)["wrong_moving"][0] for name, parts in sums.items()}
+        entries.insert(0, protocol.Entry(dreamer.name, "checkpoint", dreamer.predictor, scale))
+    asked = protocol.Protocol.of(pool, min(MEASURED_STARTS, len(pool)), max(MEASURED_STEPS), seed)
+    with tqdm(total=drift.work(asked), desc="measuring", unit="start", leave=False, disable=None) as bar:
+        measured = drift.measure(asked, pool, entries, progress=bar.update)
+    once = np.ones((1, asked.starts))
+    wrong = {
+        name: metrics.pool(sums, once, metrics.FRAME_MEASURES)["wrong_moving"][0]
+        for name, sums in measured.starts.items()
+    }
     by_step = {str(h): {name: float(values[h - 1]) for name, values in wrong.items()} for h in MEASURED_STEPS}
-    return {"starts": protocol.starts, "wrong_moving": by_step}
+    return {"starts": asked.starts, "wrong_moving": by_step}
 
 
 def _measured(report: dict[str, Any]) -> list[str]:

@@ -10,11 +10,15 @@ from tqdm import tqdm
 
 from atari_dream.bundled import bundled_pool, has_weights
 from atari_dream.cli.options import game_option, json_option, seed_option
-from atari_dream.drift import Protocol, load_drift, measure, open_entries, save_drift, summarise
-from atari_dream.drift_report import STEPS, TABLE, rows, save_report, verdicts
+from atari_dream.drift import measure, work
+from atari_dream.drift_report import save_report
+from atari_dream.drift_tables import TABLE, lines, rows, shown_steps, verdicts
 from atari_dream.envs.options import pick_device
 from atari_dream.errors import UsageError
+from atari_dream.protocol import Protocol, open_entries
+from atari_dream.results import load_drift, save_drift
 from atari_dream.starts import StartPool
+from atari_dream.summary import summarise
 
 
 @click.command()
@@ -26,9 +30,17 @@ from atari_dream.starts import StartPool
     help="Folder or bundled; may be repeated. [default: bundled]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the results.")
-@click.option("--starts", type=int, default=100, help="Starts, drawn by stratum without replacement.")
+@click.option("--starts", type=int, default=100, help="Starts, equally many of each stratum.")
 @click.option("--horizon", type=int, default=50, help="Agent steps.")
 @seed_option
+@click.option(
+    "--actions",
+    default="continuation",
+    help="What was played after each start; random, held for random times; or one action held, such as FIRE.",
+)
+@click.option("--control", type=int, default=10, help="Starts from which every action is held; 0 for none.")
+@click.option("--long", "long_runs", type=int, default=4, help="Runs of 1,000 steps; 0 for none.")
+@click.option("--best-of", type=click.IntRange(min=1), default=1, help="Also score the best of so many samples.")
 @click.option(
     "--compare",
     multiple=True,
@@ -37,7 +49,9 @@ from atari_dream.starts import StartPool
 )
 @click.option("--pool", help="Folder of another start pool. [default: the bundled one]")
 @click.option("--device", default="auto", help="Where checkpoints dream.")
-@click.option("--workers", type=click.IntRange(min=1), default=2, help="Processes that replay the real game.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=2, help="Processes that replay the real game and score."
+)
 @json_option
 def drift(
     game: str,
@@ -46,6 +60,10 @@ def drift(
     starts: int,
     horizon: int,
     seed: int,
+    actions: str,
+    control: int,
+    long_runs: int,
+    best_of: int,
     compare: tuple[Path, ...],
     pool: str | None,
     device: str,
@@ -54,12 +72,14 @@ def drift(
 ) -> None:
     """Measure how far dreams drift from the real game, beside the controls; writes drift.json, plots and a page.
 
+    What the real game does is kept in the user's cache, or in the folder that ATARI_DREAM_CACHE names.
+
     Example: atari-dream drift --game pacman --checkpoint runs/pacman --starts 100 --horizon 50 --out out/drift
     """
     source = StartPool.load(pool, game) if pool else bundled_pool(game)
-    protocol = Protocol.of(source, starts, horizon, seed)
+    protocol = Protocol.of(source, starts, horizon, seed, actions, control, long_runs)
     wanted = list(checkpoints) or (["bundled"] if has_weights(game) else [])
-    entries = open_entries(wanted, source, pick_device(device))
+    entries = open_entries(wanted, source, pick_device(device), best_of)
     listed = [(entry.name, str(entry.kind)) for entry in entries]
     earlier = [load_drift(folder, protocol) for folder in compare]
     for names, _ in earlier:
@@ -67,20 +87,24 @@ def drift(
             if name in dict(listed):
                 raise UsageError(f"--compare brings a second entry named {name!r}: leave one out")
             listed.append((name, kind))
-    with tqdm(total=starts, unit="start", leave=False, disable=None) as bar:
-        sums = measure(protocol, source, entries, workers, bar.update)
+    with tqdm(total=work(protocol), unit="start", leave=False, disable=None) as bar:
+        measured = measure(protocol, source, entries, workers, bar.update)
     for _, theirs in earlier:
-        sums |= theirs
-    summary = summarise(protocol, listed, sums, f"atari-dream {shlex.join(sys.argv[1:])}")
+        measured.join(theirs)
+    summary = summarise(protocol, listed, measured, f"atari-dream {shlex.join(sys.argv[1:])}")
     chosen = [source.entries[start]["id"] for start in source.sample(starts, seed)]
-    save_drift(out, summary, sums, chosen)
-    save_report(out, summary, protocol, source, entries, sums)
+    save_drift(out, summary, measured, chosen)
+    save_report(out, summary, protocol, source, entries, measured)
     if as_json:
         click.echo(json.dumps(summary, indent=1))
         return
-    steps = [step for step in STEPS if step <= horizon]
     for key in TABLE:
-        click.echo(f"{key:<20}" + "".join(f"{'step ' + str(step):>24}" for step in steps))
+        steps = [f"step {step}" for step in shown_steps(summary)]
+        click.echo(f"{key:<20}" + "".join(f"{step:>24}" for step in steps))
         for name, cells in rows(summary, key):
             click.echo(f"  {name:<18}" + "".join(f"{cell:>24}" for cell in cells))
+    for name, line in lines(summary):
+        click.echo(f"{name}: {line}")
+    for name, why in summary["objects"]["left_out"].items():
+        click.echo(f"left out: {name}, {why}")
     click.echo("\n".join([*verdicts(summary), f"{out / 'report.html'}"]))

@@ -23,7 +23,11 @@ atexit.register(_console.cache_clear)  # ale-py complains of a console that outl
 
 @register_model("emulator")
 class EmulatorControl(Predictor):
-    """ALE, lane after lane on the CPU. State: ALE state uint8 (B, S), frame uint8 (B, 210, 160), lives int64 (B,)."""
+    """ALE, lane after lane on the CPU.
+
+    State: ALE state uint8 (B, S), frame uint8 (B, 210, 160), lives int64 (B,), and the ALE state before the last step
+    and the actions of that step, uint8 (B, frame_skip).
+    """
 
     trainable = False
     batch_invariant = True
@@ -31,24 +35,42 @@ class EmulatorControl(Predictor):
 
     def init(self, start: Start) -> State:
         """Takes up the starts' emulator states."""
-        return start.ale.clone(), start.frames[:, -1].clone(), start.lives.clone()
+        ale, actions = start.ale, start.actions[:, -1]
+        return ale.clone(), start.frames[:, -1].clone(), start.lives.clone(), ale.clone(), actions.clone()
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
         """Plays the real game; a lane whose game is over stays as it is."""
         device = action.device
-        ale, frames, lives = (part.cpu().numpy().copy() for part in state)
+        ale, frames, lives, before, last = (part.cpu().numpy().copy() for part in state)
         rewards, ended = np.zeros(len(ale), np.float32), np.zeros(len(ale), bool)
         console = _console(self.domain.game)
         for lane, codes in enumerate(action.cpu().numpy()):
             console.restore(ale[lane])
             if not console.over:
                 rewards[lane] = console.step(codes)
+                if console.over:
+                    _draw(console, ale[lane], before[lane], last[lane], codes)
+                before[lane], last[lane] = ale[lane], codes
                 ale[lane], frames[lane], lives[lane] = console.save(), console.frame, console.lives
             ended[lane] = console.over
-        after = tuple(torch.from_numpy(part).to(device) for part in (ale, frames, lives))
+        after = tuple(torch.from_numpy(part).to(device) for part in (ale, frames, lives, before, last))
         reward, terminated = (torch.from_numpy(part).to(device) for part in (rewards, ended))
         return after, Outcome(reward, terminated, after[2].clone())
 
     def decode(self, state: State) -> Frames:
         """The real frame."""
         return Frames(state[1])
+
+
+def _draw(
+    console: Emulator, now: np.ndarray, before: np.ndarray, last: np.ndarray, codes: np.ndarray
+) -> None:
+    """Plays the step that ended a game once more, from a step earlier.
+
+    Q*bert can end within a frame that is not drawn to its end; what is below shows the frame before, which a console
+    that has just been restored does not have.
+    """
+    if not np.array_equal(now, before):
+        console.restore(before)
+        console.step(last)
+        console.step(codes)

@@ -1,0 +1,174 @@
+"""Scores dreams of one start beside the truth: frames, outcomes, events and objects, as sums to be pooled.
+
+Plain functions of arrays and of the truth's file, for worker processes.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from atari_dream.events import drops, match
+from atari_dream.metrics import FRAME_SUMS, Measure, Measures, Picture, Sums, compare_frames
+from atari_dream.objects.error import Tally, reading_errors
+from atari_dream.objects.scene import Scene, SceneReader, scene_reader
+from atari_dream.objects.survival import CAUSES, Fate, fates
+from atari_dream.rollout import Rollout
+from atari_dream.truth import Truth, load_truth
+
+MOVING_STEPS = 50
+"""Real steps over which a pixel that differs from the start frame counts as moving, whatever the horizon."""
+
+
+class Scored(NamedTuple):
+    """What came out for one start.
+
+    Attributes:
+        sums: Sums by entry and name, each (H,), and the cause of each object's failure, a number.
+        reading: The error with which objects are read from the real frames.
+        best: Which sample was scored, by entry.
+    """
+
+    sums: dict[str, Sums]
+    reading: Tally
+    best: dict[str, int]
+
+
+def score_start(
+    game: str, truth: Path, lives: int, dreams: dict[str, list[Rollout]], shown: np.ndarray
+) -> Scored:
+    """Scores the dreams of one start; of several samples the one with the fewest wrong moving pixels counts.
+
+    Args:
+        game: Name of the game.
+        truth: File of what really happened.
+        lives: Lives at the start.
+        dreams: Rollouts of H steps by entry.
+        shown: Palette codes that the game shows, bool (256,).
+    """
+    real = load_truth(truth)
+    horizon = next(iter(dreams.values()))[0].steps
+    moving = (real.frames[0, :MOVING_STEPS] != real.first).any(0)
+    sums: dict[str, Sums] = {}
+    best: dict[str, int] = {}
+    for name, samples in dreams.items():
+        best[name] = min(range(len(samples)), key=lambda place: _wrong_moving(real, samples[place], moving))
+    chosen = {name: samples[best[name]] for name, samples in dreams.items()}
+    frames = _frame_sums(real, chosen, moving, shown)
+    for name, rollout in chosen.items():
+        sums[name] = frames[name] | _outcome_sums(real, rollout) | _event_sums(real, rollout, lives)
+    reader = scene_reader(game)
+    reading: Tally = {}
+    if reader is not None:
+        steps = _steps(real, horizon)
+        truths = [reader.of_ram(ram) for ram in real.ram[0, :steps]]
+        seen = [reader.of_frame(frame) for frame in real.frames[0, :steps]]
+        reading = reading_errors(truths, seen)
+        for name, rollout in chosen.items():
+            found = fates(truths, seen, _scenes(reader, rollout, real, seen))
+            sums[name] |= _object_sums(found, steps, horizon)
+    return Scored(sums, reading, best)
+
+
+def _steps(real: Truth, horizon: int) -> int:
+    """How many frames of the horizon are real play, up to and including the last."""
+    ended = real.ended[0, :horizon]
+    return int(ended.argmax()) + 1 if ended.any() else horizon
+
+
+def _wrong_moving(real: Truth, rollout: Rollout, moving: np.ndarray) -> int:
+    steps = _steps(real, rollout.steps)
+    return int((real.frames[0, :steps] != rollout.frames[1 : steps + 1])[:, moving].sum())
+
+
+def _frame_sums(
+    real: Truth, rollouts: dict[str, Rollout], moving: np.ndarray, shown: np.ndarray
+) -> dict[str, Sums]:
+    """The sums of frames by entry; a picture that does not change is prepared once."""
+    horizon = next(iter(rollouts.values())).steps
+    sums = {name: {key: np.zeros(horizon) for key in FRAME_SUMS} for name in rollouts}
+    last = {name: Picture(rollout.frames[0]) for name, rollout in rollouts.items()}
+    for step in range(_steps(real, horizon)):
+        picture = Picture(real.frames[0, step])
+        for name, rollout in rollouts.items():
+            codes = rollout.frames[step + 1]
+            if not np.array_equal(codes, last[name].codes):
+                last[name] = Picture(codes)
+            for key, value in compare_frames(picture, last[name], moving, shown).items():
+                sums[name][key][step] = value
+    return sums
+
+
+def _outcome_sums(real: Truth, rollout: Rollout) -> Sums:
+    horizon = rollout.steps
+    off = rollout.scores[1:] - real.rewards[0].cumsum()[:horizon]
+    return {
+        "reward_right": (off == 0).astype(float),
+        "score_off": np.abs(off),
+        "end_right": (rollout.ended[1:] == real.ended[0, :horizon]).astype(float),
+        "starts": np.ones(horizon),
+    }
+
+
+def _event_sums(real: Truth, rollout: Rollout, lives: int) -> Sums:
+    """Life events count while the real game goes on, ends always."""
+    horizon = rollout.steps
+    going = np.arange(horizon) < _steps(real, horizon)
+    lost = [drops(lives, side) & going for side in (real.lives[0, :horizon], rollout.lives[1:])]
+    ends = [np.diff(side, prepend=False) for side in (real.ended[0, :horizon], rollout.ended[1:])]
+    return match(*lost, "life") | match(*ends, "end")
+
+
+def _scenes(reader: SceneReader, rollout: Rollout, real: Truth, seen: list[Scene]) -> list[Scene]:
+    """What each frame of a dream shows; one that is the real frame, or the frame before, is not read again."""
+    scenes: list[Scene] = []
+    for step, scene in enumerate(seen):
+        codes = rollout.frames[step + 1]
+        if np.array_equal(codes, real.frames[0, step]):
+            scenes.append(scene)
+        elif scenes and np.array_equal(codes, rollout.frames[step]):
+            scenes.append(scenes[-1])
+        else:
+            scenes.append(reader.of_frame(codes))
+    return scenes
+
+
+def _object_sums(found: dict[str, Fate], steps: int, horizon: int) -> Sums:
+    """For each object whether it fails at a step, whether it could (judged, not failed before, the game on), and why."""
+    sums = {}
+    for name, fate in found.items():
+        failed, risk = np.zeros(horizon), np.zeros(horizon)
+        risk[: steps if fate.step is None else fate.step + 1] = fate.judged
+        if fate.step is not None and fate.judged:
+            failed[fate.step] = 1
+        cause = CAUSES.index(fate.cause) + 1 if failed.any() else 0
+        sums |= {f"failed_{name}": failed, f"risk_{name}": risk, f"cause_{name}": np.array(cause)}
+    return sums
+
+
+def first_failure(sums: Sums, names: list[str]) -> Sums:
+    """When the first of several objects fails, from the sums (N, H) of each."""
+    shape = sums["frames"].shape
+    failed = np.zeros(shape, bool)
+    judged = np.zeros((shape[0], 1), bool)
+    for name in names:
+        failed |= sums[f"failed_{name}"] > 0
+        judged |= sums[f"risk_{name}"].any(1, keepdims=True)
+    before = np.cumsum(failed, axis=1) - failed
+    first = failed & (before == 0)
+    return {
+        "failed": first.astype(float),
+        "risk": ((before == 0) & judged & (sums["frames"] > 0)).astype(float),
+    }
+
+
+def survival_measures(names: list[str]) -> Measures:
+    """Object survival: the share of starts in which no object has failed yet, by Kaplan and Meier (1958)."""
+    every = {"object_survival": Measure("failed", "risk", _survive)}
+    return every | {f"survival_{name}": Measure(f"failed_{name}", f"risk_{name}", _survive) for name in names}
+
+
+def _survive(hazard: np.ndarray) -> np.ndarray:
+    """What is left after hazards (R, H); nan where nobody was left to fail, unless all had failed."""
+    left = np.cumprod(1 - np.nan_to_num(hazard), axis=1)
+    return np.where(np.isnan(hazard) & (left > 0), np.nan, left)
