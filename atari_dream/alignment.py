@@ -7,6 +7,7 @@ games. Held actions do not mislead it, since all taps are fitted together.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,11 @@ _TAPS = range(-4, 7)
 """Lags that are fitted: what an action does later must not be laid to the last of `LAGS`."""
 _ONSET = 0.2
 """Share of the largest gain from which a lag's own counts."""
-_FOLDS, _RIDGE, _FAST = 5, 30.0, 8.0
+_TOLD = 0.02
+"""Share of a motion's error that the actions must take away, or it is no effect of theirs."""
+_FAST = 1.0
+"""Pixels a step beyond which motion counts no more: what sets in slowly, as a jump in Q*bert, is not lost beside it."""
+_FOLDS, _RIDGE = 5, 30.0
 
 
 class Lag(NamedTuple):
@@ -46,10 +51,11 @@ def store_lag(store: EpisodeStore, steps: int = 20_000) -> Lag:
     Raises:
         UsageError: If there is too little to tell.
     """
-    windows = _windows(store)
-    found = [next(windows, None) for _ in range(max(1, steps // WINDOW))]
-    motion, actions = zip(*(pair for pair in found if pair is not None), strict=True)
-    return find_lag(np.stack(motion), np.stack(actions))
+    found = list(islice(_windows(store), max(1, steps // WINDOW)))
+    if not found:
+        raise _too_little(np.empty((0, WINDOW)))
+    motion, actions = map(np.stack, zip(*found, strict=True))
+    return find_lag(motion, actions)
 
 
 def _windows(store: EpisodeStore) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -66,7 +72,7 @@ def colour_motion(frames: np.ndarray) -> np.ndarray:
         frames: Palette codes, uint8 (T + 1, 210, 160).
 
     Returns:
-        Pixels to the right and down, float32 (T, 2, 128), at most 8; 0 for what is not there before and after.
+        Pixels to the right and down, float32 (T, 2, 128), at most 1; 0 for what is not there before and after.
     """
     rows = frames[:, ::2].astype(np.int64) // 2
     places = np.stack([np.broadcast_to(axis, rows.shape[1:]).ravel() for axis in np.ogrid[:105, :160][::-1]])
@@ -88,31 +94,34 @@ def find_lag(motion: np.ndarray, actions: np.ndarray) -> Lag:
         actions: The action of each step, int (N, T).
 
     Raises:
-        UsageError: If there are too few windows, only one action, or nothing moves.
+        UsageError: If there are too few windows, only one action, or no effect of theirs.
     """
     effects = motion.reshape(*motion.shape[:2], -1)[:, _TAPS[-1] : motion.shape[1] + _TAPS[0]]
     flat = effects.reshape(-1, effects.shape[-1])
     spread = flat.std(0)
     if len(motion) < _FOLDS or len(np.unique(actions)) < 2 or not (spread > 0).any():
-        raise UsageError(
-            f"{len(motion)} windows of {motion.shape[1]} steps with {len(np.unique(actions))} different actions "
-            f"do not tell a lag: record more"
-        )
+        raise _too_little(actions)
     effects = ((effects - flat.mean(0)) / np.where(spread > 0, spread, np.inf)).astype(np.float32)
     taps = {lag: _tap(actions, lag) for lag in _TAPS}
     whole = _errors(effects, list(taps.values()))
-    told = whole.sum(0) < _errors(effects, []).sum(0)
+    told = whole.sum(0) < (1 - _TOLD) * _errors(effects, []).sum(0)
+    if not told.any():
+        raise _too_little(actions)
+    without = [[tap for other, tap in taps.items() if other != lag] for lag in LAGS]
     gains = np.stack(
-        [
-            (_errors(effects, [tap for other, tap in taps.items() if other != lag]) - whole)[:, told].sum(1)
-            for lag in LAGS
-        ],
-        axis=1,
+        [(_errors(effects[..., told], rest) - whole[:, told]).sum(1) for rest in without], axis=1
     )  # (N, lags)
     drawn, total = resample(len(motion)) @ gains, gains.sum(0)
     found = _onset(total[None])[0]
     agreed = float((_onset(drawn) == found).mean())
     return Lag(int(found), agreed, tuple((total / total.max()).tolist()))
+
+
+def _too_little(actions: np.ndarray) -> UsageError:
+    return UsageError(
+        f"{len(actions)} windows of {actions.shape[1]} steps with {len(np.unique(actions))} different actions "
+        "do not tell a lag: record more"
+    )
 
 
 def _tap(actions: np.ndarray, lag: int) -> np.ndarray:

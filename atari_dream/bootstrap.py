@@ -12,8 +12,15 @@ def resample(count: int, seed: int = 0) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> list[list[float] | None]:
-    """The 95 % interval of resampled values (RESAMPLES, H): [lo, hi] a step, None where a value has no data."""
-    bounds = np.full((2, values.shape[1]), np.nan)
-    whole = ~np.isnan(values).any(0)
-    bounds[:, whole] = np.percentile(values[:, whole], [2.5, 97.5], axis=0)
-    return [None if np.isnan(low) else [float(low), float(high)] for low, high in bounds.T]
+    """The 95 % interval of resampled values (RESAMPLES, H): [lo, hi] a step.
+
+    Resamples without data, nan, are left out; None where more than one in twenty has none.
+    """
+    known = np.isfinite(values)
+    enough = known.mean(0) >= 0.95
+    bounds = [
+        np.percentile(row[there], [2.5, 97.5])
+        for row, there in zip(values.T[enough], known.T[enough], strict=True)
+    ]
+    found = iter(bounds)
+    return [[float(bound) for bound in next(found)] if there else None for there in enough]

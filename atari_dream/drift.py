@@ -58,6 +58,7 @@ def measure(
     workers: int = 2,
     progress: Callable[[int], object] = lambda starts: None,
     cache: Path | None = None,
+    watch: Callable[[dict[str, list[Rollout]]], object] = lambda dreams: None,
 ) -> Measured:
     """Measures entries beside the truth; memory does not grow with the number of starts.
 
@@ -68,11 +69,12 @@ def measure(
         workers: Processes that replay the truth and score; 0 does both in this process.
         progress: Called with the number of starts done, `work(protocol)` in all.
         cache: Folder of the truth; the user's if not given.
+        watch: Called with the dreams of some starts after the other, by entry, the first sample of each.
     """
     starts = pool.sample(protocol.starts, protocol.seed)
     with processes(workers, pool.game) as executor, _one_thread():
         job = Job(protocol, pool, starts, executor, cache or default_cache(), progress)
-        measured = _follow(job, entries)
+        measured = _follow(job, entries, watch)
         measured.control = measure_control(job, entries)
         measured.long = measure_long(job, entries)
     return measured
@@ -83,7 +85,7 @@ def work(protocol: Protocol) -> int:
     return 2 * (protocol.starts + protocol.control_starts + protocol.long_starts)
 
 
-def _follow(job: Job, entries: list[Entry]) -> Measured:
+def _follow(job: Job, entries: list[Entry], watch: Callable[[dict[str, list[Rollout]]], object]) -> Measured:
     """Dreams from every start under the protocol's actions; the chunk before is scored meanwhile."""
     plans = [_plan(job, start) for start in job.starts.tolist()]
     kept = job.truths(
@@ -97,6 +99,7 @@ def _follow(job: Job, entries: list[Entry]) -> Measured:
         places = range(len(job.starts))[first : first + size]
         codes = np.stack([plans[place][: job.protocol.horizon] for place in places], axis=1)
         dreams = {entry.name: _samples(job, entry, job.starts[list(places)], codes) for entry in entries}
+        watch({name: samples[0] for name, samples in dreams.items()})
         scored += _collect(job, waiting)
         waiting = [
             job.executor.submit(

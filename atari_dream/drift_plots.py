@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from atari_dream.drift_tables import TITLES
+from atari_dream.drift_tables import TITLES, too_few
 from atari_dream.objects.scene import SceneReader
 from atari_dream.palette import PALETTE
 from atari_dream.rollout import Rollout
@@ -68,13 +68,19 @@ def tracks_svg(reader: SceneReader, real: Rollout, dreamt: Rollout, names: list[
             for number, name in enumerate(names):
                 steps, places = _way(reader, rollout, name)
                 panel.scatter(
-                    *places.T, c=_CHECKPOINTS[number % 8], s=4 + 16 * steps / max(1, rollout.steps), label=name, lw=0
+                    *places.T,
+                    c=_CHECKPOINTS[number % 8],
+                    s=4 + 16 * steps / max(1, rollout.steps),
+                    label=name,
+                    lw=0,
                 )
             panel.set_title(title, loc="left")
             panel.set_axis_off()
-        figure.legend(
+        legend = figure.legend(
             *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
         )
+        for handle in legend.legend_handles:
+            handle.set_sizes([30])
         return _bytes(figure, "svg")
 
 
@@ -102,8 +108,13 @@ def _curves(panel: Axes, summary: dict[str, Any], key: str) -> None:
         values = np.array(entry["per_step"][key], float)
         bands = np.array([pair or [np.nan, np.nan] for pair in entry["ci95"][key]], float)
         steps = np.arange(1, len(values) + 1)
+        few = [bool(too_few(summary, key, step)) for step in steps.tolist()]
+        values[few], bands[few] = np.nan, np.nan
         panel.plot(steps, values, color=colour, linestyle=line, label=entry["name"], lw=1.5)
         panel.fill_between(steps, bands[:, 0], bands[:, 1], color=colour, alpha=0.16, lw=0)
+    if few := too_few(summary, key, summary["protocol"]["horizon"]):
+        panel.text(0.5, 0.5, few, ha="center", va="center", transform=panel.transAxes)
+    panel.set_xlim(0, summary["protocol"]["horizon"] + 1)
     panel.set_title(TITLES.get(key, key.replace("_", " ")), loc="left")
     panel.set_xlabel("agent steps")
 

@@ -11,6 +11,7 @@ from atari_dream import drift_plots, drift_tables
 from atari_dream.control import CONTROL_MEASURES
 from atari_dream.drift import Measured
 from atari_dream.files import whole
+from atari_dream.games import get_game
 from atari_dream.longrun import EXACT
 from atari_dream.objects.scene import scene_reader
 from atari_dream.pictures import clip_bytes, picture_bytes, strip
@@ -103,6 +104,7 @@ def _page(summary: dict[str, Any], shown: list[dict[str, Any]]) -> str:
     keys = [key for key in drift_tables.TITLES if key in summary["entries"][0]["per_step"]]
     return environment.get_template(_TEMPLATE).render(
         summary=summary,
+        title=get_game(summary["game"]).env_id,
         protocol=summary["protocol"],
         lines=drift_tables.lines(summary),
         verdicts=drift_tables.verdicts(summary),
@@ -129,7 +131,9 @@ def _survival(summary: dict[str, Any]) -> list[tuple[str, list[str]]]:
     for name in summary["objects"]["kept"]:
         cells = []
         for entry in summary["entries"]:
-            causes = ", ".join(f"{cause} {count}" for cause, count in entry["objects"][name]["causes"].items())
+            causes = ", ".join(
+                f"{cause} {count}" for cause, count in entry["objects"][name]["causes"].items()
+            )
             told = drift_tables.survival(summary, entry, f"survival_{name}")
             cells.append(f"{told} ({causes})" if causes else told)
         found.append((f"{name} (in {summary['entries'][0]['objects'][name]['judged']} starts)", cells))

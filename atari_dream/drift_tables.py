@@ -108,28 +108,33 @@ def _line(summary: dict[str, Any], entry: dict[str, Any]) -> list[str]:
     if values["wrong_moving"] is not None:
         told.append(f"{values['wrong_moving']:.1%} of moving pixels wrong at step {step}")
     if entry["name"] not in (*FLOORS, "emulator"):
-        told.append(f"better than both floors there at {better_steps(summary, entry, 'wrong_moving', FLOORS)}")
+        told.append(
+            f"better than both floors in that at {better_steps(summary, entry, 'wrong_moving', FLOORS)}"
+        )
     if summary["objects"]["kept"]:
-        told.append(f"first object lost after {survival(summary, entry, 'object_survival')}")
+        told.append(f"steps until an object fails: {survival(summary, entry, 'object_survival')}")
     told.append(f"right return in {values['reward_accuracy']:.0%} of starts at step {step}")
     if "control" in entry:
         told += _obedience(entry["control"])
     if "long" in entry:
         told.append(f"long run: {entry['long']['verdict']}")
+    for kind, value in entry.get("perceptual", {}).items():
+        distance = value[str(step)] if isinstance(value, dict) else value
+        told.append(f"{kind.upper()} {distance:.3g}")
     return told
 
 
 def survival(summary: dict[str, Any], entry: dict[str, Any], key: str) -> str:
-    """The median of a survival curve in words: never, after the horizon, or a number of steps."""
+    """The median of a survival curve in steps: never, more than the horizon, or a number."""
     curve = [left for left in entry["per_step"][key] if left is not None]
     if curve and min(curve) == 1:
         return "never"
     median = next((step for step, left in enumerate(curve, 1) if left <= 0.5), None)
-    return f"more than {summary['protocol']['horizon']} steps" if median is None else f"{median} steps"
+    return f"more than {summary['protocol']['horizon']}" if median is None else str(median)
 
 
 def _obedience(control: dict[str, Any]) -> list[str]:
     effect = control["per_step"]["effect_agreement"][-1]
     lag = control["lag"]["steps"]
-    told = "none agree" if lag is None else f"lag {lag:+d}" if lag else "no lag"
+    told = "nothing to tell a lag by" if lag is None else f"lag {lag:+d}"
     return [] if effect is None else [f"effects of actions agree in {effect:.0%} of their pixels, {told}"]

@@ -13,6 +13,8 @@ NEAR = 2
 FEW = 20
 """Real events without which a measure of them says too little."""
 KINDS = ("life", "end")
+COUNTED = (*KINDS, "score")
+"""Of what the real events are counted: also of steps that bring points, of which no measure is made here."""
 
 EVENT_MEASURES: Measures = {
     f"{kind}_{name}": Measure(f"{kind}_{top}", f"{kind}_{bottom}", plain, events=f"{kind}_real")

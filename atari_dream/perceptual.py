@@ -16,6 +16,7 @@ from torch import Tensor
 
 from atari_dream.errors import UsageError, unknown
 from atari_dream.palette import to_rgb
+from atari_dream.rollout import Rollout
 
 _PAIRS = 8
 """Pairs of frames at once: the features of a frame take 16 MB."""
@@ -161,34 +162,45 @@ def _gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.linalg.qr((features - mean) / np.sqrt(len(features) - 1)).R
 
 
-def perceptual_summary(
-    networks: dict[str, torch.nn.Module], real: np.ndarray, dreamt: np.ndarray, steps: Sequence[int]
-) -> dict[str, Any]:
-    """The distances that there are networks for; a game that is over stands still, and counts.
+class Perception:
+    """Perceptual distances of dreams from the real game, gathered while they are measured.
 
     Args:
         networks: By kind.
-        real: Real frames from step 1 on, palette codes, uint8 (N, T, 210, 160).
-        dreamt: Likewise.
-        steps: Where LPIPS is taken.
-
-    Returns:
-        `{"lpips": {step: mean over starts}, "fvd": value over whole clips}`, or less.
-
-    Raises:
-        UsageError: If a step is not in the clips, or there are fewer than two for `fvd`.
+        steps: Agent steps at which LPIPS is taken; those past the horizon are left out.
     """
-    found: dict[str, Any] = {}
-    if "lpips" in networks:
-        for step in steps:
-            if not 1 <= step <= real.shape[1]:
-                raise UsageError(f"LPIPS at step {step} asked, allowed are 1 to {real.shape[1]}")
-        found["lpips"] = {step: _mean_lpips(networks["lpips"], real, dreamt, step) for step in steps}
-    if "fvd" in networks:
-        sides = [video_features(networks["fvd"], map(to_rgb, clips)) for clips in (real, dreamt)]
-        found["fvd"] = frechet_distance(*sides)
-    return found
 
+    def __init__(self, networks: dict[str, torch.nn.Module], steps: Sequence[int]) -> None:
+        self._networks, self._steps = networks, steps
+        self._lpips: dict[str, list[np.ndarray]] = {}
+        self._features: dict[str, list[np.ndarray]] = {}
 
-def _mean_lpips(network: torch.nn.Module, real: np.ndarray, dreamt: np.ndarray, step: int) -> float:
-    return float(lpips(network, to_rgb(real[:, step - 1]), to_rgb(dreamt[:, step - 1])).mean())
+    def watch(self, dreams: dict[str, list[Rollout]]) -> None:
+        """Looks at the dreams of some starts by entry, `emulator` among them; a game that is over stands, and counts."""
+        real = dreams["emulator"]
+        for name, rollouts in dreams.items():
+            if "lpips" in self._networks:
+                self._lpips.setdefault(name, []).append(self._distances(real, rollouts))
+            if "fvd" in self._networks:
+                clips = (to_rgb(rollout.frames[1:]) for rollout in rollouts)
+                self._features.setdefault(name, []).append(video_features(self._networks["fvd"], clips))
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """`{"lpips": {step: mean over starts}, "fvd": value over whole clips}` of an entry, or less."""
+        found: dict[str, Any] = {}
+        if name in self._lpips:
+            means = np.concatenate(self._lpips[name], axis=1).mean(1)
+            found["lpips"] = {str(step): float(mean) for step, mean in zip(self._steps, means, strict=False)}
+        if name in self._features:
+            sides = [np.concatenate(self._features[side]) for side in ("emulator", name)]
+            found["fvd"] = frechet_distance(*sides)
+        return found
+
+    def _distances(self, real: list[Rollout], dreamt: list[Rollout]) -> np.ndarray:
+        """LPIPS at each step, (S, B)."""
+        steps = [step for step in self._steps if step <= real[0].steps]
+        sides = [
+            [to_rgb(np.stack([one.frames[step] for one in side])) for step in steps]
+            for side in (real, dreamt)
+        ]
+        return np.stack([lpips(self._networks["lpips"], *pair) for pair in zip(*sides, strict=True)])

@@ -116,7 +116,8 @@ def _event_sums(real: Truth, rollout: Rollout, lives: int) -> Sums:
     going = np.arange(horizon) < _steps(real, horizon)
     lost = [drops(lives, side) & going for side in (real.lives[0, :horizon], rollout.lives[1:])]
     ends = [np.diff(side, prepend=False) for side in (real.ended[0, :horizon], rollout.ended[1:])]
-    return match(*lost, "life") | match(*ends, "end")
+    scored = np.cumsum(real.rewards[0, :horizon] != 0, dtype=np.float64)
+    return match(*lost, "life") | match(*ends, "end") | {"score_real": scored}
 
 
 def _scenes(reader: SceneReader, rollout: Rollout, real: Truth, seen: list[Scene]) -> list[Scene]:
@@ -134,7 +135,7 @@ def _scenes(reader: SceneReader, rollout: Rollout, real: Truth, seen: list[Scene
 
 
 def _object_sums(found: dict[str, Fate], steps: int, horizon: int) -> Sums:
-    """For each object whether it fails at a step, whether it could (judged, not failed before, the game on), and why."""
+    """Whether each object fails at a step, whether it could (judged, not failed, the game on), and why."""
     sums = {}
     for name, fate in found.items():
         failed, risk = np.zeros(horizon), np.zeros(horizon)

@@ -1,4 +1,4 @@
-"""What a drift measurement says: the content of `drift.json`, values with their intervals, each paired with all others."""
+"""What a drift measurement says, the content of `drift.json`: values, intervals, and differences from all others."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from atari_dream.bootstrap import interval, resample
 from atari_dream.checkpoint import commit, versions
 from atari_dream.control import CONTROL_MEASURES, effect_lag
 from atari_dream.drift import Measured
-from atari_dream.events import EVENT_MEASURES, KINDS
+from atari_dream.events import COUNTED, EVENT_MEASURES
 from atari_dream.files import FORMAT
 from atari_dream.longrun import EXACT, REAL, STEPS, STRETCH, compare_looks, verdict
 from atari_dream.metrics import FRAME_MEASURES, OUTCOME_MEASURES, Measures, Sums, pool
@@ -65,7 +65,7 @@ def summarise(
             "reach": REACH,
             "reading": summarise_errors(measured.reading),
         },
-        "events": {kind: real[f"{kind}_real"].sum(0).astype(int).tolist() for kind in KINDS},
+        "events": {kind: real[f"{kind}_real"].sum(0).astype(int).tolist() for kind in COUNTED},
         "entries": found,
         "command": command,
         "commit": commit(),

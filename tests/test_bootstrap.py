@@ -43,11 +43,13 @@ def test_a_constant_has_a_point() -> None:
     assert interval(np.full((RESAMPLES, 2), 3.0)) == [[3.0, 3.0], [3.0, 3.0]]
 
 
-def test_a_step_without_data_in_any_resample_is_none() -> None:
-    values = np.random.default_rng(0).normal(size=(RESAMPLES, 3))
+def test_resamples_without_data_are_left_out_until_they_are_too_many() -> None:
+    values = np.random.default_rng(0).normal(size=(RESAMPLES, 4))
     values[:, 1] = np.nan
-    values[5, 2] = np.nan
-    first, *rest = interval(values)
-    assert rest == [None, None]
+    values[: RESAMPLES // 20, 2] = np.nan
+    values[: RESAMPLES // 20 + 1, 3] = np.nan
+    first, none, some, many = interval(values)
+    assert none is None and many is None
     assert first == pytest.approx(np.percentile(values[:, 0], [2.5, 97.5]))
+    assert some == pytest.approx(np.percentile(values[RESAMPLES // 20 :, 2], [2.5, 97.5]))
     assert all(isinstance(bound, float) for bound in first or ())

@@ -17,7 +17,7 @@ from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.objects import pacman, pinball, scene, space_invaders
 from atari_dream.objects.error import reading_errors, summarise_errors
 from atari_dream.objects.scene import UNKNOWN, Scene, SceneReader, ram_table, register_reader, scene_reader
-from atari_dream.objects.survival import WINDOW, Fate, fates
+from atari_dream.objects.survival import REACH, WINDOW, Fate, fates
 from atari_dream.rollout import continued
 from atari_dream.truth import Script
 
@@ -45,6 +45,14 @@ FOUND = {
 }
 """Least share of real frames that show an object that is there; ghosts take turns, a new ship blinks."""
 TRACKS = [(game, name) for game, names in FOUND.items() for name in names]
+SPECKS = {
+    "pacman": ((1, 1), (3, 3)),
+    "pinball": ((1, 1), (3, 1), (1, 4)),
+    "qbert": ((1, 1), (5, 4)),
+    "revenge": ((1, 1), (4, 4)),
+    "space_invaders": ((1, 1), (4, 4)),
+}
+"""Rows and columns of what is no object yet."""
 LONE = [one for one in TRACKS if one not in (("space_invaders", "rack"), ("pinball", "plunger"))]
 """Objects of which a picture may show two."""
 
@@ -110,9 +118,9 @@ def clip(game: str, name: str, least: float = -1.0) -> Clip:
         if number(reader_of(game).of_ram(memory), name) == 1:
             found = played(game, start)
             whole = len(found.real) == STEPS
-            if whole and all(number(one, name) == 1 for one in (*found.real, *found.seen)):
-                if max(gone(found, name)) > least:
-                    return found
+            shown = whole and all(number(one, name) == 1 for one in (*found.real, *found.seen))
+            if shown and max(gone(found, name)) > least:
+                return found
     raise AssertionError(f"no start of {game} shows {name}")
 
 
@@ -390,18 +398,19 @@ def test_a_tenth_of_its_pixels_wrong_does_not_lose_an_object(game: str, name: st
         assert fates(real.real, real.seen, scenes)[name] == Fate(True)
 
 
-@pytest.mark.parametrize(("game", "name"), TRACKS)
-def test_specks_of_its_colours_are_no_objects(game: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("game", "name", "size"), [(game, name, size) for game, name in TRACKS for size in SPECKS[game]]
+)
+def test_specks_of_its_colours_are_no_objects(game: str, name: str, size: tuple[int, int]) -> None:
     real, rng = clip(game, name), np.random.default_rng(0)
 
     def speckled(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        into = frame.copy()
-        x, y = place(reader_of(game).of_frame(frame), name)
-        for row in range(30, HEIGHT - 16, 16):
-            for column in range(2, WIDTH - 8, 16):
+        into, near = frame.copy(), cv2.dilate(mask.view(np.uint8), np.ones((31, 31), np.uint8))
+        for row in range(30, HEIGHT - 16, 20):
+            for column in range(2, WIDTH - 8, 20):
                 down, across = row + rng.integers(6), column + rng.integers(6)
-                if abs(down - y) > 24 or abs(across - x) > 24:
-                    into[down, across] = frame[mask][0]
+                if not near[down, across]:
+                    into[down : down + size[0], across : across + size[1]] = frame[mask][0]
         return into
 
     for one, before in zip(dreamt(game, name, real, speckled), real.seen, strict=True):
@@ -413,8 +422,8 @@ def test_specks_of_its_colours_are_no_objects(game: str, name: str) -> None:
     [("pacman", "player"), ("pinball", "ball"), ("revenge", "skull"), ("space_invaders", "mother_ship")],
 )
 def test_a_frozen_picture_goes_off_once_the_real_object_is_far_away(game: str, name: str) -> None:
-    real = clip(game, name, 12.0)
-    step = int(np.argmax(np.array(gone(real, name)) > 8))
+    real = clip(game, name, REACH)
+    step = int(np.argmax(np.array(gone(real, name)) > REACH))
     assert fates(real.real, real.seen, [real.seen[0]] * STEPS)[name] == Fate(True, step, "off")
 
 
@@ -523,6 +532,21 @@ def test_all_four_positions_of_both_flippers_are_read() -> None:
         for side, box in enumerate(pinball.FLIPPERS):
             frame[box] = np.where(shape, np.uint8(wall ^ 0x66), wall)
             assert reader_of("pinball").of_frame(frame).readings["flippers"][side] == position
+            drawn = np.argwhere(shape)[np.random.default_rng(position).permutation(shape.sum())]
+            for wrong, expected in ((15, position), (30, UNKNOWN)):
+                frame[box][tuple(drawn[:wrong].T)] = wall
+                assert reader_of("pinball").of_frame(frame).readings["flippers"][side] == expected
+
+
+@pytest.mark.parametrize("gate", ["open", "closed"])
+def test_a_ball_on_or_in_a_gate_is_found(gate: str) -> None:
+    real = clip("pinball", "ball")
+    ball = sprite("pinball", "ball", real.frames[0], place(real.seen[0], "ball"))
+    frame, wall = erased(real.frames[0], ball), real.frames[0][20, 1]
+    frame[184:192, 36:40] = frame[184:192, 120:124] = wall if gate == "closed" else frame[90, 30]
+    top = 180 if gate == "closed" else 186
+    frame[top : top + 4, 37:39] = wall
+    assert place(reader_of("pinball").of_frame(frame), "ball").tolist() == [37.5, top + 1.5]
 
 
 def test_there_is_no_ball_between_two_and_none_to_be_told_in_the_first_frame_of_one() -> None:
@@ -540,12 +564,22 @@ def test_where_qbert_falls_cannot_be_told_and_he_may_be_out_of_the_picture() -> 
     assert number(changed("qbert", "player", _59=255), "player") == -1
     assert number(changed("qbert", "player", _43=0), "player") == 0
     assert number(changed("qbert", "player", _68=228), "player") == 0
+    out, there = changed("qbert", "player", _59=0, _68=250), changed("qbert", "player", _59=0, _68=28)
+    assert place(out, "player")[1] == pytest.approx(17.9, abs=0.1)
+    assert place(there, "player")[1] == pytest.approx(52.0)
 
 
 def test_the_skull_of_a_room_is_told_until_it_is_destroyed() -> None:
     assert number(changed("revenge", "skull", _24=117), "skull") == 0
     assert number(changed("revenge", "skull", _3=2), "skull") == -1
     assert number(changed("revenge", "skull", _3=18), "skull") == 1
+
+
+def test_a_player_who_is_not_drawn_as_the_memory_says_cannot_be_told() -> None:
+    for action, pose, told in ((26, 0, -1), (10, 0, -1), (8, 1, -1), (10, 1, 1), (8, 0, 1)):
+        assert number(changed("revenge", "player", _53=action, _54=pose), "player") == told
+    standing, lying = (place(changed("revenge", "player", _53=0, _54=pose), "player") for pose in (0, 6))
+    assert (lying - standing).tolist() == [0.0, 3.5]
 
 
 def test_rooms_that_look_alike_are_unknown() -> None:
@@ -564,6 +598,8 @@ def test_a_shot_is_told_in_odd_frames_and_bombs_in_even_ones() -> None:
     for frame, expected in ((33, {"shot": 1, "bomb": -1}), (34, {"shot": -1, "bomb": 1})):
         told = numbers(changed("space_invaders", "player", **flying, _74=frame, _16=0))
         assert {name: told[name] for name in expected} == expected
+    low = numbers(changed("space_invaders", "player", **flying, _74=34, _16=23))
+    assert low["bomb"] == -1
     idle = numbers(changed("space_invaders", "player", _74=33, _85=246))
     assert idle["shot"] == 0
 
@@ -583,7 +619,7 @@ def test_a_rack_needs_a_dozen_invaders() -> None:
 def test_an_invader_that_explodes_no_longer_counts(picture: int) -> None:
     real = played("space_invaders", 0)
     frame, explosion = without_an_invader(real.frames[0], np.empty(0)), space_invaders._EXPLOSIONS[picture]
-    rows, columns = np.nonzero((real.frames[0] != frame))
+    rows, columns = np.nonzero(real.frames[0] != frame)
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(explosion), np.uint8)).reshape(10, 8)
     frame[rows.min() : rows.min() + 10, columns.min() : columns.min() + 8][bits > 0] = 20
     count = real.seen[0].readings["invaders"].item()

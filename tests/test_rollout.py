@@ -13,12 +13,22 @@ from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import open_predictor, save_checkpoint
 from atari_dream.cli import run
 from atari_dream.emulator import Emulator
-from atari_dream.games import GAMES, get_game
+from atari_dream.games import ACTION_NAMES, GAMES, get_game
 from atari_dream.models.copy_last import CopyLast
 from atari_dream.palette import to_rgb
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, State
 from atari_dream.registry import create_model
-from atari_dream.rollout import continued, held, roll
+from atari_dream.rollout import (
+    Rollout,
+    constant,
+    continued,
+    dream_steps,
+    held,
+    noise_keys,
+    planned,
+    roll,
+    roll_lanes,
+)
 from atari_dream.starts import StartPool
 
 
@@ -36,7 +46,7 @@ class Fading(CopyLast):
         frame, lives = state[0].clone(), state[1] - 1
         frame[:, 0, 0] += 2
         frame[:, 0, 1] = (noise["grain"] * 32 + 128).to(torch.uint8)
-        return (frame, lives), Outcome(torch.full((1,), 10.0), frame[:, 0, 0] == 6, lives)
+        return (frame, lives), Outcome(torch.full((len(lives),), 10.0), frame[:, 0, 0] == 6, lives)
 
     def decode(self, state: State) -> Frames:
         return Frames(state[0])
@@ -83,6 +93,84 @@ def test_noise_depends_on_seed_and_start_and_vanishes_at_temperature_0(pool: Sta
     assert grain(0, 0) == grain(0, 0)
     assert len({grain(start, seed) for start in (0, 1) for seed in (0, 1)}) == 4
     assert grain(0, 0, 0.0) == grain(1, 1, 0.0) == 128
+
+
+def check_equal(one: Rollout, other: Rollout) -> None:
+    for name in ("frames", "scores", "lives", "ended"):
+        ours, theirs = getattr(one, name), getattr(other, name)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_lanes_dream_as_each_would_alone(pool: StartPool) -> None:
+    starts = np.array([5, 5, 0, 9])
+    actions = np.stack([held(pool, start, 5, seed) for seed, start in enumerate(starts.tolist())], axis=1)
+    for predictor in (Fading(Domain()), open_predictor("emulator", pool).predictor):
+        lanes = roll_lanes(predictor, pool, starts, actions, noise_keys(starts, seed=7))
+        assert len(lanes) == 4
+        for lane, (start, rollout) in enumerate(zip(starts.tolist(), lanes, strict=True)):
+            check_equal(rollout, roll(predictor, pool, start, actions[:, lane], seed=7))
+        assert (lanes[2].frames[1:] != lanes[3].frames[1:]).any()
+
+
+def test_lanes_end_one_by_one_as_each_would_alone(pool: StartPool) -> None:
+    control = open_predictor("emulator", pool).predictor
+    order = sorted(range(len(pool)), key=lambda start: len(pool.continuation(start)))
+    starts = np.array([order[0], order[-1], order[3]])
+    steps = len(pool.continuation(order[3])) + 2
+    actions = np.stack([continued(pool, start, steps) for start in starts.tolist()], axis=1)
+    lanes = roll_lanes(control, pool, starts, actions, noise_keys(starts))
+    ends = [int(rollout.ended.argmax()) for rollout in lanes]
+    assert 0 < ends[0] < ends[2] and not lanes[1].ended.any()
+    for lane, (start, rollout) in enumerate(zip(starts.tolist(), lanes, strict=True)):
+        check_equal(rollout, roll(control, pool, start, actions[:, lane]))
+
+
+def test_steps_are_dreamt_as_they_are_asked_for_and_not_past_the_last_end(pool: StartPool) -> None:
+    class Counting(Fading):
+        played = 0
+
+        def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+            self.played += 1
+            return super().step(state, action, noise)
+
+    predictor, starts = Counting(Domain()), np.array([0, 0])
+    actions = np.stack([held(pool, 0, 6)] * 2, axis=1)
+    steps = dream_steps(predictor, pool, starts, actions, noise_keys(starts))
+    begun = next(steps)
+    assert predictor.played == 0 and begun.scores.tolist() == [0, 0] and not begun.ended.any()
+    np.testing.assert_array_equal(begun.frames, pool.batch(starts).frames[:, -1])
+    assert next(steps).scores.tolist() == [10, 10] and predictor.played == 1
+    assert [step.scores.tolist() for step in steps] == [[20, 20]] + [[30, 30]] * 4
+    assert predictor.played == 3
+
+
+def test_lanes_with_one_key_dream_alike_and_others_do_not(pool: StartPool) -> None:
+    starts = np.array([4, 4, 4])
+    actions = np.stack([held(pool, 4, 3)] * 3, axis=1)
+    first, second, third = roll_lanes(Fading(Domain()), pool, starts, actions, torch.tensor([1, 1, 2]))
+    check_equal(first, second)
+    assert (first.frames != third.frames).any()
+
+
+def test_one_action_can_be_held_throughout(pool: StartPool) -> None:
+    actions = constant(pool, "UPLEFT", 3)
+    assert actions.dtype == np.uint8
+    np.testing.assert_array_equal(actions, np.full((3, pool.frame_skip), ACTION_NAMES.index("UPLEFT")))
+
+
+def test_a_plan_is_the_recording_random_or_one_action(pool: StartPool) -> None:
+    start = of_stratum(pool, "end")
+    steps = len(pool.continuation(start)) + 10
+    expected = {
+        "continuation": continued(pool, start, steps, 3),
+        "random": held(pool, start, steps, 3),
+        "UP": constant(pool, "UP", steps),
+    }
+    for plan, actions in expected.items():
+        np.testing.assert_array_equal(planned(pool, start, steps, 3, plan), actions)
+    assert len({actions.tobytes() for actions in expected.values()}) == 3
+    np.testing.assert_array_equal(planned(pool, start, steps, 3), expected["continuation"])
 
 
 def test_the_continuation_comes_first_then_held_random_actions(pool: StartPool) -> None:

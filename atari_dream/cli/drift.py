@@ -12,9 +12,10 @@ from atari_dream.bundled import bundled_pool, has_weights
 from atari_dream.cli.options import game_option, json_option, seed_option
 from atari_dream.drift import measure, work
 from atari_dream.drift_report import save_report
-from atari_dream.drift_tables import TABLE, lines, rows, shown_steps, verdicts
+from atari_dream.drift_tables import STEPS, TABLE, lines, rows, shown_steps, verdicts
 from atari_dream.envs.options import pick_device
 from atari_dream.errors import UsageError
+from atari_dream.perceptual import NETWORKS, Perception, load_network
 from atari_dream.protocol import Protocol, open_entries
 from atari_dream.results import load_drift, save_drift
 from atari_dream.starts import StartPool
@@ -38,15 +39,19 @@ from atari_dream.summary import summarise
     default="continuation",
     help="What was played after each start; random, held for random times; or one action held, such as FIRE.",
 )
-@click.option("--control", type=int, default=10, help="Starts from which every action is held; 0 for none.")
+@click.option("--control", type=int, default=20, help="Starts from which every action is held; 0 for none.")
 @click.option("--long", "long_runs", type=int, default=4, help="Runs of 1,000 steps; 0 for none.")
-@click.option("--best-of", type=click.IntRange(min=1), default=1, help="Also score the best of so many samples.")
+@click.option(
+    "--best-of", type=click.IntRange(min=1), default=1, help="Also score the best of so many samples."
+)
 @click.option(
     "--compare",
     multiple=True,
     type=click.Path(path_type=Path),
     help="Earlier results to pair with; may be repeated.",
 )
+@click.option("--lpips", type=click.Path(path_type=Path), help=f"Also LPIPS: {NETWORKS['lpips'].file}.")
+@click.option("--fvd", type=click.Path(path_type=Path), help=f"Also FVD: {NETWORKS['fvd'].file}.")
 @click.option("--pool", help="Folder of another start pool. [default: the bundled one]")
 @click.option("--device", default="auto", help="Where checkpoints dream.")
 @click.option(
@@ -65,6 +70,8 @@ def drift(
     long_runs: int,
     best_of: int,
     compare: tuple[Path, ...],
+    lpips: Path | None,
+    fvd: Path | None,
     pool: str | None,
     device: str,
     workers: int,
@@ -72,7 +79,8 @@ def drift(
 ) -> None:
     """Measure how far dreams drift from the real game, beside the controls; writes drift.json, plots and a page.
 
-    What the real game does is kept in the user's cache, or in the folder that ATARI_DREAM_CACHE names.
+    What the real game does is kept in the user's cache, or in the folder that ATARI_DREAM_CACHE names. The networks of
+    LPIPS and FVD are TorchScript files, which are programs: open only one that you trust.
 
     Example: atari-dream drift --game pacman --checkpoint runs/pacman --starts 100 --horizon 50 --out out/drift
     """
@@ -87,11 +95,16 @@ def drift(
             if name in dict(listed):
                 raise UsageError(f"--compare brings a second entry named {name!r}: leave one out")
             listed.append((name, kind))
+    given = {kind: file for kind, file in (("lpips", lpips), ("fvd", fvd)) if file is not None}
+    networks = {kind: load_network(file, kind, pick_device(device), horizon) for kind, file in given.items()}
+    perception = Perception(networks, STEPS)
     with tqdm(total=work(protocol), unit="start", leave=False, disable=None) as bar:
-        measured = measure(protocol, source, entries, workers, bar.update)
+        measured = measure(protocol, source, entries, workers, bar.update, watch=perception.watch)
     for _, theirs in earlier:
         measured.join(theirs)
     summary = summarise(protocol, listed, measured, f"atari-dream {shlex.join(sys.argv[1:])}")
+    for entry in summary["entries"]:
+        entry |= {"perceptual": told} if (told := perception.summary(entry["name"])) else {}
     chosen = [source.entries[start]["id"] for start in source.sample(starts, seed)]
     save_drift(out, summary, measured, chosen)
     save_report(out, summary, protocol, source, entries, measured)

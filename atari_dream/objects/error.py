@@ -8,10 +8,11 @@ import numpy as np
 from atari_dream.objects.scene import UNKNOWN, Scene
 from atari_dream.objects.survival import WINDOW
 
-_COUNTS = ("there", "found", "found_in_window", "away", "false", "known", "legible", "wrong")
+_COUNTS = ("there", "found", "found_in_window", "away", "false")
 
 Tally = dict[str, dict[str, Any]]
-"""By object: how often each of `_COUNTS` was so, and the `errors` in pixels."""
+"""By track how often each of `_COUNTS` was so, and the `errors` in pixels; by reading how many values were `known` by the
+memory, `legible`, and `wrong`."""
 
 
 def reading_errors(real: Sequence[Scene], seen: Sequence[Scene]) -> Tally:
@@ -23,12 +24,8 @@ def reading_errors(real: Sequence[Scene], seen: Sequence[Scene]) -> Tally:
         truth, told = (np.stack([scene.readings[name] for scene in scenes]) for scenes in (real, seen))
         known = truth != UNKNOWN
         legible = known & (told != UNKNOWN)
-        counts = {"known": known.sum(), "legible": legible.sum(), "wrong": (legible & (truth != told)).sum()}
-        tally[name] = {
-            **dict.fromkeys(_COUNTS, 0),
-            **{key: int(n) for key, n in counts.items()},
-            "errors": [],
-        }
+        counts = {"known": known, "legible": legible, "wrong": legible & (truth != told)}
+        tally[name] = {key: int(values.sum()) for key, values in counts.items()}
     return tally
 
 
@@ -55,9 +52,9 @@ def summarise_errors(tallies: Sequence[Tally]) -> dict[str, dict[str, float | in
     found = {}
     for name in tallies[0]:
         rows = [tally[name] for tally in tallies]
-        total = {key: sum(row[key] for row in rows) for key in _COUNTS}
-        errors = np.concatenate([row["errors"] for row in rows])
-        found[name] = _reading(total) if total["known"] else _place(total, errors)
+        total = {key: sum(row[key] for row in rows) for key in rows[0] if key != "errors"}
+        errors = [row["errors"] for row in rows if "errors" in row]
+        found[name] = _place(total, np.concatenate(errors)) if errors else _reading(total)
     return found
 
 
