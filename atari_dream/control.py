@@ -1,6 +1,7 @@
 """Does the dream obey? From one state every action is held for some steps, in both worlds.
 
-The effect of an action is what its frames show otherwise than those of doing nothing.
+The effect of an action is what its frames show otherwise than those of doing nothing. States are those in which some
+action has one in the real game.
 
 - `effect_agreement`: share of the pixels that an action changes, in either world, which both worlds show in the same
   colour, pooled over actions.
@@ -16,11 +17,13 @@ import numpy as np
 
 from atari_dream.alignment import LAGS
 from atari_dream.bootstrap import resample
+from atari_dream.checkpoint import open_predictor
 from atari_dream.games import get_game
 from atari_dream.job import Job
 from atari_dream.metrics import Measure, Measures, Sums, plain, stack
 from atari_dream.protocol import Entry
 from atari_dream.rollout import Rollout, roll_lanes
+from atari_dream.starts import StartPool
 from atari_dream.truth import Script, load_truth
 
 STEPS = 8
@@ -33,27 +36,46 @@ CONTROL_MEASURES: Measures = {
 
 
 def measure_control(job: Job, entries: list[Entry]) -> dict[str, Sums]:
-    """Holds every action from the first starts of a measurement; sums by entry, (N, K) each."""
-    starts = job.starts[: job.protocol.control_starts].tolist()
-    game = get_game(job.pool.game)
-    held = np.array([0, *(code for code in game.actions if code)], np.uint8)
-    plans = np.broadcast_to(held[:, None, None], (len(held), STEPS, job.pool.frame_skip)).copy()
+    """Holds every action from some starts of the pool; sums by entry, (N, K) each."""
+    plans = _plans(job.pool)
+    starts = _decisive(job, plans)
     kept = job.truths(Script.of(job.pool, start, plans) for start in starts)
-    waiting = []
-    for start, truth in zip(starts, kept, strict=True):
-        lanes = np.full(len(held), start)
-        dreams = {
-            entry.name: roll_lanes(
-                entry.predictor, job.pool, lanes, plans.swapaxes(0, 1), job.keys(lanes), entry.temperature
-            )
-            for entry in entries
-        }
-        waiting.append(job.executor.submit(_score, truth.path, dreams))
+    waiting = [
+        job.executor.submit(
+            _score, truth.path, {entry.name: _outcomes(job, entry, start, plans) for entry in entries}
+        )
+        for start, truth in zip(starts, kept, strict=True)
+    ]
     rows = []
     for future in waiting:
         rows.append(future.result())
         job.progress(1)
     return {entry.name: stack([row[entry.name] for row in rows]) for entry in entries} if rows else {}
+
+
+def _plans(pool: StartPool) -> np.ndarray:
+    """Every action held, doing nothing first, uint8 (A, K, frame_skip)."""
+    codes = np.array([0, *(code for code in get_game(pool.game).actions if code)], np.uint8)
+    return np.broadcast_to(codes[:, None, None], (len(codes), STEPS, pool.frame_skip)).copy()
+
+
+def _decisive(job: Job, plans: np.ndarray) -> list[int]:
+    """The first starts, in the order of the draw, from which actions make a difference in the real game."""
+    real = Entry("emulator", "control", open_predictor("emulator", job.pool).predictor)
+    found: list[int] = []
+    for start in job.pool.sample(len(job.pool), job.protocol.seed).tolist():
+        if len(found) == job.protocol.control_starts:
+            break
+        frames = [outcome.frames for outcome in _outcomes(job, real, start, plans)]
+        if any(not np.array_equal(other, frames[0]) for other in frames[1:]):
+            found.append(start)
+    return found
+
+
+def _outcomes(job: Job, entry: Entry, start: int, plans: np.ndarray) -> list[Rollout]:
+    lanes = np.full(len(plans), start)
+    codes = plans.swapaxes(0, 1)
+    return roll_lanes(entry.predictor, job.pool, lanes, codes, job.keys(lanes), entry.temperature)
 
 
 def _score(truth: Path, dreams: dict[str, list[Rollout]]) -> dict[str, Sums]:

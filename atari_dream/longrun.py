@@ -74,7 +74,8 @@ def looks(
         reader: Finds the game's objects; None for a game whose objects nobody knows.
 
     Returns:
-        Sums per run and stretch: `colours` (N, W, 128), and `changed`, `pixels`, `variation`, `shown`, `looked`, (N, W).
+        Sums per run and stretch: `colours` (N, W, 128), and `changed`, `pixels`, `variation`, `shown` and `looked`,
+        (N, W).
     """
     stretches = STEPS // STRETCH
     sums = {

@@ -176,7 +176,7 @@ class Perception:
         self._features: dict[str, list[np.ndarray]] = {}
 
     def watch(self, dreams: dict[str, list[Rollout]]) -> None:
-        """Looks at the dreams of some starts by entry, `emulator` among them; a game that is over stands, and counts."""
+        """Looks at dreams of some starts, by entry, with the emulator's; a game that is over stands, and counts."""
         real = dreams["emulator"]
         for name, rollouts in dreams.items():
             if "lpips" in self._networks:

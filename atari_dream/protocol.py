@@ -32,8 +32,8 @@ class Protocol:
         seed: Seed of the draw, of the noise, and of the actions past a recording's end.
         actions: What is played: `"continuation"`, then held random actions; `"random"` ones at once; or the name of
             one action that is held.
-        control_starts: The first so many starts are asked whether the dream obeys.
-        long_starts: From the first so many, dreams run on for 1,000 steps.
+        control_starts: From so many starts every action is held, to see whether the dream obeys.
+        long_starts: From so many, dreams run on for 1,000 steps.
         sampling: How often each start is dreamt.
         name: The protocol's version.
     """
@@ -78,9 +78,9 @@ class Protocol:
             )
         pool.sample(starts, seed)
         for option, count in (("control", control_starts), ("long", long_starts)):
-            if not 0 <= count <= starts or count == 1:
+            if not 0 <= count <= len(pool) or count == 1:
                 raise UsageError(
-                    f"--{option} {count}: allowed are 0 (not measured) and {FEWEST} to the {starts} starts"
+                    f"--{option} {count}: allowed are 0 (not measured) and {FEWEST} to the pool's {len(pool)} starts"
                 )
         return cls(
             pool.game,

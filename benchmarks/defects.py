@@ -18,7 +18,7 @@ from atari_dream.protocol import Protocol, open_entries
 from atari_dream.summary import summarise
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from broken import DEFECTS, broken_entries, verdict  # noqa: E402
+from broken import DEFECTS, broken_entries, verdict
 
 GAMES = ("pacman", "pinball", "qbert", "revenge", "space_invaders")
 STARTS, HORIZON, CONTROL, LONG = 100, 50, 20, 4

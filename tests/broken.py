@@ -57,7 +57,7 @@ class Painted(EmulatorControl):
         places = [
             place for name in names for place in (points.get(name) if points.get(name) is not None else ())
         ]
-        return [_box(int(round(y)), int(round(x))) for x, y in places]
+        return [_box(round(float(y)), round(float(x))) for x, y in places]
 
 
 def _box(y: int, x: int) -> tuple[slice, slice]:

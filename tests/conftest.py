@@ -1,7 +1,9 @@
-"""Shared fixtures: a tiny predictor that learns, a tiny store and a tiny pool, all of real play."""
+"""Shared fixtures: a tiny predictor that learns, a tiny store, pool and drift measurement, all of real play."""
 
+import copy
 import os
 import signal
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -10,16 +12,21 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from broken import Endless, Late
 from torch import Tensor
 
+from atari_dream.bundled import bundled_pool
+from atari_dream.drift import Measured, measure
 from atari_dream.episodes import EpisodeStore
 from atari_dream.layers import ActionEmbedding, FrameEmbedding, OutcomeHead, PaletteHead
 from atari_dream.players import RandomPlayer
 from atari_dream.pool_building import build_pool
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State, Target
+from atari_dream.protocol import Entry, Protocol, open_entries
 from atari_dream.recorder import Recording
 from atari_dream.registry import register_model
 from atari_dream.starts import StartPool
+from atari_dream.summary import summarise
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it for what it starts
 torch.set_num_threads(1)
@@ -94,6 +101,47 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EpisodeStore:
 def pool(store: EpisodeStore, tmp_path_factory: pytest.TempPathFactory) -> StartPool:
     """Sixteen starts from the test split of `store`."""
     return build_pool(store, tmp_path_factory.mktemp("pools") / "pacman", count=16)
+
+
+DRIFT_STARTS, DRIFT_HORIZON = 4, 12
+DRIFT_NAMES = ["emulator", "copy_last", "background", "late", "endless"]
+
+
+@pytest.fixture(scope="session")
+def protocol() -> Protocol:
+    """A small drift measurement in Pinball, of whose starts one ends, and all hold a ball."""
+    pool = bundled_pool("pinball")
+    return Protocol.of(pool, DRIFT_STARTS, DRIFT_HORIZON, control_starts=2, long_starts=2)
+
+
+@pytest.fixture(scope="session")
+def drift_entries() -> list[Entry]:
+    """The controls and two broken dreams."""
+    pool = bundled_pool("pinball")
+    domain = Domain("pinball")
+    dreams = {"late": Late(domain, pool.usual), "endless": Endless(domain)}
+    return open_entries([], pool) + [Entry(name, "checkpoint", dream) for name, dream in dreams.items()]
+
+
+@pytest.fixture(scope="session")
+def measured(
+    protocol: Protocol, drift_entries: list[Entry], tmp_path_factory: pytest.TempPathFactory
+) -> Measured:
+    """What came out."""
+    cache = tmp_path_factory.mktemp("truth")
+    return measure(protocol, bundled_pool("pinball"), drift_entries, 0, cache=cache)
+
+
+@pytest.fixture(scope="session")
+def listed(drift_entries: list[Entry]) -> list[tuple[str, str]]:
+    """Names and kinds."""
+    return [(entry.name, str(entry.kind)) for entry in drift_entries]
+
+
+@pytest.fixture(scope="session")
+def summary(protocol: Protocol, measured: Measured, listed: list[tuple[str, str]]) -> dict[str, Any]:
+    """What is told of it."""
+    return summarise(protocol, listed, copy.deepcopy(measured), "atari-dream drift & <more>")
 
 
 @pytest.fixture

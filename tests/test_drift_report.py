@@ -1,4 +1,4 @@
-"""The page is one file that opens anywhere; tables and verdicts say what drift.json says."""
+"""The page is one file that opens anywhere; it shows every entry, and cases by their rank."""
 
 import base64
 import io
@@ -11,66 +11,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from atari_dream.drift import Entry, Protocol, Sums, summarise
-from atari_dream.drift_report import TABLE, median_case, rows, save_report, verdicts
-from atari_dream.metrics import FRAME_SUMS
-from atari_dream.predictor import Domain
-from atari_dream.registry import create_model
-from atari_dream.starts import StartPool
-
-HORIZON, STARTS = 6, 5
-
-
-def fake_sums(wrong: list[float]) -> Sums:
-    """Sums of starts with a share of wrong moving pixels each, and no frame left at the last step."""
-    sums = {name: np.full((STARTS, HORIZON), 1000.0) for name in FRAME_SUMS}
-    sums["moving_wrong"] *= np.array(wrong)[:, None]
-    sums["square"] = sums["moving_wrong"] * 100
-    sums["moving_square"], sums["frames"] = sums["square"] * 2, np.ones((STARTS, HORIZON))
-    for name in FRAME_SUMS:
-        sums[name][:, -1] = 0
-    ones = np.ones((STARTS, HORIZON))
-    return sums | {"reward_right": ones * 0.0, "end_right": ones, "starts": ones}
-
-
-@pytest.fixture(scope="module")
-def entries(pool: StartPool) -> list[Entry]:
-    controls = [Entry(name, "control", create_model(name)) for name in ("emulator", "copy_last")]
-    return [*controls, Entry("background", "control", create_model("copy_last")),
-            Entry("<mine>", "checkpoint", create_model("copy_last", Domain()))]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def sums() -> dict[str, Sums]:
-    return {
-        "emulator": fake_sums([0.0] * STARTS),
-        "copy_last": fake_sums([0.9, 0.8, 0.7, 0.8, 0.9]),
-        "background": fake_sums([0.1, 0.5, 0.9, 0.3, 0.1]),
-        "<mine>": fake_sums([0.5, 0.1, 0.4, 0.3, 0.2]),
-    }
-
-
-@pytest.fixture(scope="module")
-def summary(entries: list[Entry], sums: dict[str, Sums], pool: StartPool) -> dict[str, Any]:
-    protocol = Protocol.of(pool, STARTS, HORIZON)
-    return summarise(protocol, [(e.name, e.kind) for e in entries], sums, "atari-dream drift & <more>")
+from atari_dream.bundled import bundled_pool
+from atari_dream.drift import Measured
+from atari_dream.drift_report import cases, ranks, save_report
+from atari_dream.drift_tables import TITLES, lines, rows
+from atari_dream.protocol import Entry, Protocol
 
 
 @pytest.fixture(scope="module")
 def folder(
     summary: dict[str, Any],
-    entries: list[Entry],
-    sums: dict[str, Sums],
-    pool: StartPool,
+    drift_entries: list[Entry],
+    measured: Measured,
+    protocol: Protocol,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     made = tmp_path_factory.mktemp("report")
-    save_report(made, summary, Protocol.of(pool, STARTS, HORIZON), pool, entries, sums)
+    save_report(made, summary, protocol, bundled_pool("pinball"), drift_entries, measured)
     return made
 
 
 class Page(HTMLParser):
-    """Collects what a page refers to, its pictures and the cells of its tables."""
+    """Collects what a page refers to, its tags and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -87,68 +49,68 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_is_self_contained(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_self_contained(folder: Path, page: Page) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
-    page = Page(text)
-    assert len(page.links) == 2 and all(link.startswith("data:image/png;base64,") for link in page.links)
-    assert not {"script", "link", "iframe", "object", "mine", "more"} & set(page.tags)
+    assert all(re.match(r"data:image/(png|gif|svg\+xml);base64,", link) for link in page.links)
+    assert not {"script", "link", "iframe", "object", "more"} & set(page.tags)
     assert not re.search(r"https?:|//[a-z]|url\(|@import", re.sub(r"base64,[^\"]*", "", text))
-    for link, name in zip(page.links, ("drift.png", "strip.png"), strict=True):
-        assert base64.b64decode(link.partition(",")[2]) == (folder / name).read_bytes()
+    assert text.count("prefers-color-scheme: dark") > 10 and 'name="viewport"' in text
 
 
-def test_the_page_tells_names_and_command_as_they_are(folder: Path, summary: dict[str, Any]) -> None:
-    page = Page((folder / "report.html").read_text(encoding="utf-8"))
-    assert (
-        "atari-dream drift & <more>" in page.text and f"{STARTS} starts, {HORIZON} agent steps" in page.text
-    )
-    for key in TABLE:
-        for name, cells in rows(summary, key):
-            assert name in page.text and all(cell in page.text for cell in cells)
-    assert page.tags.count("table") == len(TABLE)
-
-
-@pytest.mark.parametrize("name", ["drift.png", "strip.png"])
-def test_the_pictures_open(name: str, folder: Path) -> None:
-    with Image.open(io.BytesIO((folder / name).read_bytes())) as picture:
-        picture.load()
-        assert picture.format == "PNG" and min(picture.size) > 100
-        assert len(set(picture.convert("RGB").resize((40, 40)).get_flattened_data())) > 5
-
-
-def test_rows_show_the_steps_that_there_are(summary: dict[str, Any]) -> None:
-    table = dict(rows(summary, "wrong_moving"))
-    assert list(table) == ["emulator", "copy_last", "background", "<mine>"]
-    assert all(len(cells) == 2 for cells in table.values())  # of 1, 5, 10, 25, 50 up to a horizon of 6
-    assert table["emulator"] == ["0.000 [0.000, 0.000]"] * 2
-    value, low, high = map(float, re.findall(r"[\d.]+", table["<mine>"][0]))
-    assert value == 0.3 and low < value < high
-    assert dict(rows(summary, "psnr"))["emulator"][0] == "100.0 [100.0, 100.0]"
-
-
-def test_a_step_without_data_says_so(summary: dict[str, Any]) -> None:
-    cut = summary | {"protocol": summary["protocol"] | {"horizon": 5}}
-    for entry in cut["entries"]:
-        assert entry["per_step"]["psnr"][5] is None
-    blank = [
-        entry | {"per_step": {"psnr": [None] * 6}, "ci95": {"psnr": [None] * 6}} for entry in cut["entries"]
-    ]
-    assert rows(cut | {"entries": blank}, "psnr")[0] == ("emulator", ["no data", "no data"])
-
-
-def test_verdicts_are_the_paired_intervals(summary: dict[str, Any]) -> None:
-    assert verdicts(summary) == [
-        "<mine> better than copy_last: dyn_psnr at 1 5, wrong_moving at 1 5, reward_accuracy at no step",
-        "<mine> better than background: dyn_psnr at no step, wrong_moving at no step, "
-        "reward_accuracy at no step",
-    ]
-
-
-def test_the_case_shown_is_the_first_checkpoints_median(
-    entries: list[Entry], sums: dict[str, Sums], pool: StartPool
+def test_the_page_tells_names_command_and_protocol_as_they_are(
+    page: Page, summary: dict[str, Any], protocol: Protocol
 ) -> None:
-    protocol = Protocol.of(pool, STARTS, HORIZON)
-    shown, start = median_case(protocol, pool, entries, sums)
-    assert shown.name == "<mine>" and start == pool.sample(STARTS)[3]
-    shown, _ = median_case(protocol, pool, entries[:3], sums)
-    assert shown.name == "copy_last"
+    told = " ".join(page.text.split())
+    assert "atari-dream drift & <more>" in told and protocol.digest() in told and protocol.pool in told
+    for name, line in lines(summary):
+        assert f"{name}: {line}." in told
+    for key in TITLES:
+        for _, cells in rows(summary, key):
+            assert all(cell in told for cell in cells)
+    for name, row in summary["objects"]["reading"].items():
+        assert name in told and all(f"{value}" in told for value in row.values())
+
+
+def test_each_clip_plays_every_step(page: Page, protocol: Protocol) -> None:
+    clips = [link for link in page.links if link.startswith("data:image/gif")]
+    assert len(clips) == 4  # the median and the worst case of two checkpoints
+    for link in clips:
+        with Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))) as clip:
+            assert 2 <= clip.n_frames <= protocol.horizon + 1  # type: ignore[attr-defined]
+
+
+def test_the_pictures_are_written_beside_it(folder: Path, page: Page) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == ["drift.png", "report.html", "strip.png"]
+    strips = [link for link in page.links if link.startswith("data:image/png")]
+    assert base64.b64decode(strips[0].partition(",")[2]) == (folder / "strip.png").read_bytes()
+    for name in ("drift.png", "strip.png"):
+        with Image.open(folder / name) as picture:
+            picture.load()
+            assert picture.format == "PNG" and min(picture.size) > 100
+
+
+def test_cases_are_the_median_and_the_worst(
+    drift_entries: list[Entry], measured: Measured, protocol: Protocol
+) -> None:
+    sums = measured.starts["late"]
+    shares = sums["moving_wrong"].sum(1) / sums["moving"].sum(1)
+    found = ranks(measured, "late")
+    assert shares[found["worst"]] == shares.max()
+    assert shares[found["median"]] == np.sort(shares)[len(shares) // 2]
+    pool = bundled_pool("pinball")
+    shown = cases(protocol, pool, drift_entries, measured)
+    assert [(case.entry.name, case.rank) for case in shown] == [
+        ("late", "median"),
+        ("late", "worst"),
+        ("endless", "median"),
+        ("endless", "worst"),
+    ]
+    assert shown[1].start == pool.sample(protocol.starts)[found["worst"]]
+    np.testing.assert_array_equal(shown[0].dreamt.frames[2:], shown[0].real.frames[1:-1])
+    only_controls = cases(protocol, pool, drift_entries[:3], measured)
+    assert {case.entry.name for case in only_controls} == {"copy_last"}

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from atari_dream.perceptual import (
     lpips,
     video_features,
 )
+from atari_dream.rollout import Rollout
 
 
 def perceive(

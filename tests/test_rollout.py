@@ -126,6 +126,24 @@ def test_lanes_end_one_by_one_as_each_would_alone(pool: StartPool) -> None:
         check_equal(rollout, roll(control, pool, start, actions[:, lane]))
 
 
+def test_a_lane_that_is_over_stands_while_others_go_on(pool: StartPool) -> None:
+    class Uneven(Fading):
+        def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+            state, outcome = super().step(state, action, noise)
+            return state, outcome._replace(terminated=state[0][:, 0, 0] == 2 * action[:, 0])
+
+    codes, starts = np.array([1, 4, 2], np.uint8), np.array([0, 0, 0])
+    actions = np.repeat(np.tile(codes, (5, 1))[..., None], pool.frame_skip, axis=2)
+    lanes = roll_lanes(Uneven(Domain()), pool, starts, actions, noise_keys(starts))
+    for lane, (last, rollout) in enumerate(zip(codes.tolist(), lanes, strict=True)):
+        played = np.minimum(np.arange(6), last)
+        assert rollout.ended.tolist() == [step >= last for step in range(6)]
+        assert rollout.scores.tolist() == (10 * played).tolist()
+        assert rollout.lives.tolist() == (rollout.lives[0] - played).tolist()
+        assert rollout.frames[:, 0, 0].tolist() == (2 * played).tolist()
+        check_equal(rollout, roll(Uneven(Domain()), pool, 0, actions[:, lane]))
+
+
 def test_steps_are_dreamt_as_they_are_asked_for_and_not_past_the_last_end(pool: StartPool) -> None:
     class Counting(Fading):
         played = 0

@@ -55,7 +55,10 @@ from atari_dream.summary import summarise
 @click.option("--pool", help="Folder of another start pool. [default: the bundled one]")
 @click.option("--device", default="auto", help="Where checkpoints dream.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=2, help="Processes that replay the real game and score."
+    "--workers",
+    type=click.IntRange(min=0),
+    default=2,
+    help="Processes that replay the real game and score; 0 does it in this one.",
 )
 @json_option
 def drift(

@@ -11,8 +11,8 @@ from atari_dream.objects.survival import WINDOW
 _COUNTS = ("there", "found", "found_in_window", "away", "false")
 
 Tally = dict[str, dict[str, Any]]
-"""By track how often each of `_COUNTS` was so, and the `errors` in pixels; by reading how many values were `known` by the
-memory, `legible`, and `wrong`."""
+"""By track how often each of `_COUNTS` was so, and the `errors` in pixels; by reading how many values the memory told
+(`known`), the picture told, too (`legible`), and told otherwise (`wrong`)."""
 
 
 def reading_errors(real: Sequence[Scene], seen: Sequence[Scene]) -> Tally:
