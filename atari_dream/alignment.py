@@ -1,4 +1,4 @@
-"""The lag between actions and what they do on the screen, found from recorded frames and actions alone.
+"""The lag between actions and what they do on the screen, found from frames and actions alone, of a store or a dream.
 
 The motion of each colour is explained by the actions some steps before to some steps after: ridge regression with a
 tap a lag, judged on windows that it was not fitted to. A lag's gain is the error that comes back when its tap is left
@@ -15,6 +15,9 @@ import numpy as np
 from atari_dream.bootstrap import resample
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
+from atari_dream.predictor import Predictor
+from atari_dream.rollout import held, noise_keys, roll_lanes
+from atari_dream.starts import StartPool
 
 LAGS = (-2, -1, 0, 1, 2)
 WINDOW = 50
@@ -28,6 +31,8 @@ _TOLD = 0.02
 _FAST = 1.0
 """Pixels a step beyond which motion counts no more: what sets in slowly, as a jump in Q*bert, is not lost beside it."""
 _FOLDS, _RIDGE = 5, 30.0
+_LANES = 25
+"""Windows that are dreamt at once."""
 
 
 class Lag(NamedTuple):
@@ -52,6 +57,35 @@ def store_lag(store: EpisodeStore, steps: int = 20_000) -> Lag:
         UsageError: If there is too little to tell.
     """
     found = list(islice(_windows(store), max(1, steps // WINDOW)))
+    if not found:
+        raise _too_little(np.empty((0, WINDOW)))
+    motion, actions = map(np.stack, zip(*found, strict=True))
+    return find_lag(motion, actions)
+
+
+def dream_lag(predictor: Predictor, pool: StartPool, steps: int = 20_000, seed: int = 0) -> Lag:
+    """The lag in a dream, from windows of 50 steps of held random actions; those in which its game ends are left out.
+
+    Args:
+        predictor: What dreams, one sample a window.
+        pool: The starts, taken in turn.
+        steps: Steps to dream.
+        seed: Seed of the actions and of the noise.
+
+    Raises:
+        UsageError: If there is too little to tell.
+    """
+    found = []
+    for first in range(0, steps // WINDOW, _LANES):
+        places = np.arange(first, min(first + _LANES, steps // WINDOW))
+        starts = places % len(pool)
+        codes = np.stack([held(pool, int(place), WINDOW, seed) for place in places], axis=1)
+        rollouts = roll_lanes(predictor, pool, starts, codes, noise_keys(places, seed))
+        found += [
+            (colour_motion(rollout.frames), codes[:, lane, 0])
+            for lane, rollout in enumerate(rollouts)
+            if not rollout.ended[-1]
+        ]
     if not found:
         raise _too_little(np.empty((0, WINDOW)))
     motion, actions = map(np.stack, zip(*found, strict=True))

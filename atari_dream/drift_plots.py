@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from atari_dream.drift_tables import TITLES, too_few
@@ -80,11 +81,12 @@ def tracks_svg(reader: SceneReader, real: Rollout, dreamt: Rollout, names: list[
             *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False
         )
         for handle in legend.legend_handles:
+            assert isinstance(handle, PathCollection)
             handle.set_sizes([30])
         return _bytes(figure, "svg")
 
 
-def looks(summary: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def looks(summary: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     """Colour and line style of each entry; the controls' are always the same."""
     others = [entry["name"] for entry in summary["entries"] if entry["name"] not in _FLOORS]
     drawn = {name: (_CHECKPOINTS[place % len(_CHECKPOINTS)], "-") for place, name in enumerate(others)}
@@ -112,14 +114,14 @@ def _curves(panel: Axes, summary: dict[str, Any], key: str) -> None:
         values[few], bands[few] = np.nan, np.nan
         panel.plot(steps, values, color=colour, linestyle=line, label=entry["name"], lw=1.5)
         panel.fill_between(steps, bands[:, 0], bands[:, 1], color=colour, alpha=0.16, lw=0)
-    if few := too_few(summary, key, summary["protocol"]["horizon"]):
-        panel.text(0.5, 0.5, few, ha="center", va="center", transform=panel.transAxes)
+    if told := too_few(summary, key, summary["protocol"]["horizon"]):
+        panel.text(0.5, 0.5, told, ha="center", va="center", transform=panel.transAxes)
     panel.set_xlim(0, summary["protocol"]["horizon"] + 1)
     panel.set_title(TITLES.get(key, key.replace("_", " ")), loc="left")
     panel.set_xlabel("agent steps")
 
 
-def _style(theme: str) -> dict[str, Any]:
+def _style(theme: str) -> Any:
     colours = THEMES[theme]
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
     return {

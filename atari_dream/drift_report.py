@@ -80,7 +80,7 @@ def ranks(measured: Measured, name: str) -> dict[str, int]:
 
 
 def _case(summary: dict[str, Any], pool: StartPool, case: Case) -> dict[str, Any]:
-    told = {
+    told: dict[str, Any] = {
         "title": f"{case.entry.name}, {case.rank} case",
         "start": f"{pool.entries[case.start]['id']} ({pool.entries[case.start]['stratum']})",
         "clip": _link(clip_bytes(case.real, case.dreamt, case.entry.name, pool.frame_skip), "image/gif"),

@@ -40,9 +40,18 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Writes JSON, whole or not at all."""
+    """Writes JSON, whole or not at all; a list without objects stands on one line."""
     with whole(path) as fresh:
-        fresh.write_text(json.dumps(data, indent=1) + "\n")
+        fresh.write_text(_render(data) + "\n")
+
+
+def _render(data: Any, margin: str = "\n") -> str:
+    if isinstance(data, dict) and data:
+        rows = [f"{json.dumps(str(key))}: {_render(value, margin + ' ')}" for key, value in data.items()]
+        return "{" + ",".join(f"{margin} {row}" for row in rows) + margin + "}"
+    if isinstance(data, list) and any(isinstance(item, dict) for item in data):
+        return "[" + ",".join(f"{margin} {_render(item, margin + ' ')}" for item in data) + margin + "]"
+    return json.dumps(data)
 
 
 def read_json(path: Path, what: str) -> Any:

@@ -86,7 +86,7 @@ def looks(
     before = first
     for step, now in enumerate(frames):
         for run in np.flatnonzero(np.array(lasts) > step):
-            place = (run, step // STRETCH)
+            place = (int(run), step // STRETCH)
             sums["changed"][place] += np.count_nonzero(now[run] != before[run])
             sums["pixels"][place] += now[run].size
             if step % EVERY == 0:

@@ -5,7 +5,7 @@ program: open only one that you trust.
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -170,7 +170,7 @@ class Perception:
         steps: Agent steps at which LPIPS is taken; those past the horizon are left out.
     """
 
-    def __init__(self, networks: dict[str, torch.nn.Module], steps: Sequence[int]) -> None:
+    def __init__(self, networks: Mapping[str, torch.nn.Module], steps: Sequence[int]) -> None:
         self._networks, self._steps = networks, steps
         self._lpips: dict[str, list[np.ndarray]] = {}
         self._features: dict[str, list[np.ndarray]] = {}

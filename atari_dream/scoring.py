@@ -114,10 +114,10 @@ def _event_sums(real: Truth, rollout: Rollout, lives: int) -> Sums:
     """Life events count while the real game goes on, ends always."""
     horizon = rollout.steps
     going = np.arange(horizon) < _steps(real, horizon)
-    lost = [drops(lives, side) & going for side in (real.lives[0, :horizon], rollout.lives[1:])]
-    ends = [np.diff(side, prepend=False) for side in (real.ended[0, :horizon], rollout.ended[1:])]
+    lost, told_lost = (drops(lives, side) & going for side in (real.lives[0, :horizon], rollout.lives[1:]))
+    ends, told_ends = (np.diff(side, prepend=False) for side in (real.ended[0, :horizon], rollout.ended[1:]))
     scored = np.cumsum(real.rewards[0, :horizon] != 0, dtype=np.float64)
-    return match(*lost, "life") | match(*ends, "end") | {"score_real": scored}
+    return match(lost, told_lost, "life") | match(ends, told_ends, "end") | {"score_real": scored}
 
 
 def _scenes(reader: SceneReader, rollout: Rollout, real: Truth, seen: list[Scene]) -> list[Scene]:
@@ -136,7 +136,7 @@ def _scenes(reader: SceneReader, rollout: Rollout, real: Truth, seen: list[Scene
 
 def _object_sums(found: dict[str, Fate], steps: int, horizon: int) -> Sums:
     """Whether each object fails at a step, whether it could (judged, not failed, the game on), and why."""
-    sums = {}
+    sums: Sums = {}
     for name, fate in found.items():
         failed, risk = np.zeros(horizon), np.zeros(horizon)
         risk[: steps if fate.step is None else fate.step + 1] = fate.judged

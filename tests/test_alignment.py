@@ -4,12 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from atari_dream import alignment
-from atari_dream.alignment import LAGS, WINDOW, colour_motion, find_lag, store_lag
+from atari_dream.alignment import LAGS, WINDOW, colour_motion, dream_lag, find_lag, store_lag
+from atari_dream.bundled import bundled_pool
 from atari_dream.episodes import Episode, EpisodeStore
 from atari_dream.errors import UsageError
+from atari_dream.models.copy_last import CopyLast
+from atari_dream.models.emulator import EmulatorControl
 from atari_dream.players import RandomPlayer
+from atari_dream.predictor import Domain, Outcome, Start, State
 from atari_dream.recorder import Recording
 
 WINDOWS = 30
@@ -179,3 +184,29 @@ def test_in_every_game_the_lag_is_0_and_shifted_actions_shift_it(game: str, step
     found = {shift: find_lag(motion, rows) for shift, rows in actions.items()}
     assert {shift: lag.steps for shift, lag in found.items()} == {-1: 1, 0: 0, 1: -1}
     assert min(lag.confidence for lag in found.values()) > 0.5
+
+
+class ActsLate(EmulatorControl):
+    """Plays the action before."""
+
+    def init(self, start: Start) -> State:
+        return *super().init(start), start.actions[:, -1].clone()
+
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        *real, before = state
+        after, outcome = super().step(tuple(real), before, noise)
+        return (*after, action.clone()), outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("game", ["pinball", "space_invaders"])
+def test_a_dream_that_acts_late_is_found_out(game: str) -> None:
+    pool = bundled_pool(game)
+    exact, late = (dream_lag(dream(Domain(game)), pool, 4000) for dream in (EmulatorControl, ActsLate))
+    assert (exact.steps, late.steps) == (0, 1)
+    assert min(exact.confidence, late.confidence) > 0.8
+
+
+def test_a_dream_without_a_whole_window_does_not_tell() -> None:
+    with pytest.raises(UsageError, match="0 windows of 50 steps"):
+        dream_lag(CopyLast(Domain()), bundled_pool("pacman"), 49)
