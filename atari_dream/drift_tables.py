@@ -124,6 +124,25 @@ def _line(summary: dict[str, Any], entry: dict[str, Any]) -> list[str]:
     return told
 
 
+def readings(summary: dict[str, Any]) -> list[str]:
+    """A line an object: how well it is read from real frames, or why it is left out."""
+    told = []
+    for name, row in summary["objects"]["reading"].items():
+        if "known" in row:
+            told.append(
+                f"{name}: {row['known']} values, {_share(row['legible'])} legible, {_share(row['wrong'])} wrong"
+            )
+        elif row["median_px"] is not None:
+            seen = f"seen in {_share(row['found'])} and in {_share(row['found_in_window'])} of windows"
+            off = f"{row['median_px']} px off (95 % within {row['p95_px']}, worst {row['max_px']})"
+            told.append(f"{name}: {row['there']} frames, {seen}, {off}")
+    return told + [f"{name}: left out, {why}" for name, why in summary["objects"]["left_out"].items()]
+
+
+def _share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2%}"
+
+
 def survival(summary: dict[str, Any], entry: dict[str, Any], key: str) -> str:
     """The median of a survival curve in steps: never, more than the horizon, or a number."""
     curve = [left for left in entry["per_step"][key] if left is not None]

@@ -48,6 +48,7 @@ def summarise(
         entry["per_step"]["n"] = measured.starts[name]["frames"].sum(0).astype(int).tolist()
         entry["ci95"]["n"] = _bands(interval(resample(protocol.starts) @ measured.starts[name]["frames"]))
         entry["objects"] = {one: _object(measured.starts[name], one, entry["per_step"]) for one in kept}
+        entry["median_survival"] = median_steps(entry["per_step"]["object_survival"])
         if control is not None:
             entry["control"] = control[name] | {"lag": effect_lag(measured.control[name])}
         if measured.long:

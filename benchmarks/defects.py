@@ -12,24 +12,21 @@ from tqdm import tqdm
 
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import commit, versions
-from atari_dream.drift import measure, work
 from atari_dream.files import FORMAT, write_json
-from atari_dream.protocol import Protocol, open_entries
-from atari_dream.summary import summarise
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from broken import DEFECTS, broken_entries, verdict
+from broken import DEFECTS, judge, verdict
 
 GAMES = ("pacman", "pinball", "qbert", "revenge", "space_invaders")
-STARTS, HORIZON, CONTROL, LONG = 100, 50, 20, 4
+SIZES, HORIZON = {"starts": 100, "control": 20, "long": 4}, 50
 RESULT = Path("benchmarks/results/defects.json")
 
 
 def main() -> None:
     """Measures all games, prints the table and writes it."""
-    found = {game: judge(game) for game in GAMES}
+    found = {game: look(game) for game in tqdm(GAMES, leave=False, disable=None)}
     command = "python benchmarks/defects.py"
-    facts = {"starts": STARTS, "horizon": HORIZON, "control": CONTROL, "long": LONG, "command": command}
+    facts = {"sizes": SIZES, "horizon": HORIZON, "command": command}
     write_json(
         RESULT, {"format": FORMAT, **facts, "games": found, "commit": commit(), "versions": versions()}
     )
@@ -41,20 +38,14 @@ def main() -> None:
         )
 
 
-def judge(game: str) -> dict[str, dict[str, Any]]:
-    """What becomes of each broken dream in a game, and the lag that is found for it."""
-    pool = bundled_pool(game)
-    protocol = Protocol.of(pool, STARTS, HORIZON, control_starts=CONTROL, long_starts=LONG)
-    entries = open_entries([], pool) + broken_entries(pool)
-    with tqdm(total=work(protocol), desc=game, unit="start", leave=False, disable=None) as bar:
-        measured = measure(protocol, pool, entries, progress=bar.update)
-    summary = summarise(protocol, [(entry.name, entry.kind) for entry in entries], measured, "broken")
-    lags = {entry["name"]: entry["control"]["lag"]["steps"] for entry in summary["entries"]}
-    found = {}
-    for name, defect in DEFECTS.items():
-        told, band = verdict(summary, name)
-        found[name] = {"measure": defect.measure, "verdict": told, "better": band, "lag": lags.get(name)}
-    return found
+def look(game: str) -> dict[str, dict[str, Any]]:
+    """What becomes of each broken dream in a game."""
+    found = judge(bundled_pool(game), SIZES, HORIZON)
+    rows = {name: verdict(found, name) for name in DEFECTS}
+    return {
+        name: {"measure": DEFECTS[name].measure, "verdict": told, "better": band}
+        for name, (told, band) in rows.items()
+    }
 
 
 def tell(row: dict[str, Any]) -> str:

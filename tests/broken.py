@@ -1,5 +1,7 @@
 """Broken dreams: the emulator with one defect each, and the measure that is made to catch it."""
 
+import copy
+from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -7,14 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from atari_dream.drift import measure
 from atari_dream.events import FEW
 from atari_dream.games import get_game
+from atari_dream.metrics import CAP
 from atari_dream.models.emulator import EmulatorControl
 from atari_dream.objects.scene import scene_reader
 from atari_dream.palette import PALETTE
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Start, State
-from atari_dream.protocol import Entry
+from atari_dream.protocol import Entry, Protocol, open_entries
 from atari_dream.starts import StartPool
+from atari_dream.summary import summarise
 
 _HALF = (10, 8)
 """Rows and columns from the centre of a sprite to the edges of a box around it."""
@@ -83,10 +88,16 @@ class Blurred(Painted):
     """Blurs colours and takes the console's nearest."""
 
     def paint(self, now: np.ndarray, before: np.ndarray, shown: np.ndarray, t: int) -> np.ndarray:
-        soft = cv2.GaussianBlur(PALETTE[now].astype(np.float32), (5, 5), 1.2)
-        known = PALETTE[::2].astype(np.float32)
-        distance = np.square(known).sum(1) - 2 * soft.reshape(-1, 3) @ known.T
-        return (2 * distance.argmin(1).reshape(now.shape)).astype(np.uint8)
+        soft = cv2.GaussianBlur(PALETTE[now], (5, 5), 1.2) >> 3
+        return _nearest()[soft[..., 0], soft[..., 1], soft[..., 2]]
+
+
+@cache
+def _nearest() -> np.ndarray:
+    """The console's nearest code for each colour, in 32 levels of red, green and blue, uint8 (32, 32, 32)."""
+    levels = np.stack(np.meshgrid(*[np.arange(4, 256, 8)] * 3, indexing="ij"), axis=-1)
+    distance = [np.square(levels - colour.astype(int)).sum(-1) for colour in PALETTE[::2]]
+    return (2 * np.argmin(distance, axis=0)).astype(np.uint8)
 
 
 class Teleporting(Painted):
@@ -182,22 +193,78 @@ DEFECTS = {
 }
 
 
-def broken_entries(pool: StartPool) -> list[Entry]:
-    """Every broken dream that makes sense in a pool's game."""
+EXACT = {
+    "psnr": CAP,
+    "ssim": 1.0,
+    "ms_ssim": 1.0,
+    "dyn_psnr": CAP,
+    "sharp_diff": CAP,
+    "total_variation": 0.0,
+    "wrong_pixels": 0.0,
+    "wrong_moving": 0.0,
+    "palette_violations": 0.0,
+    "reward_accuracy": 1.0,
+    "score_error": 0.0,
+    "terminal_agreement": 1.0,
+    "object_survival": 1.0,
+}
+"""What the emulator has to have at every step."""
+
+
+def only(pool: StartPool, starts: tuple[int, ...]) -> StartPool:
+    """The pool where these are drawn first."""
+    some = copy.copy(pool)
+    rest = [start for start in range(len(pool)) if start not in starts]
+    some.sample = lambda count, seed=0: np.array([*starts, *rest])[:count]  # type: ignore[method-assign]
+    return some
+
+
+def judge(pool: StartPool, sizes: dict[str, int], horizon: int, **options: Any) -> dict[str, dict[str, Any]]:
+    """Drift measurements of all broken dreams in a pool's game, each in the part that is made to catch it.
+
+    Args:
+        pool: The starts.
+        sizes: Starts of each part: `starts`, `control` and `long`.
+        horizon: Agent steps of the first.
+        options: What `measure` takes beyond.
+
+    Returns:
+        The content of `drift.json` by part.
+    """
+    asked = {
+        "starts": {"starts": sizes["starts"], "horizon": horizon},
+        "control": {"starts": 2, "horizon": 1, "control_starts": sizes["control"]},
+        "long": {"starts": 2, "horizon": 1, "long_starts": sizes["long"]},
+    }
+    found = {}
+    for part, wishes in asked.items():
+        protocol = Protocol.of(pool, **wishes)
+        entries = open_entries([], pool) + broken_entries(pool, part)
+        measured = measure(protocol, pool, entries, **options)
+        listed = [(entry.name, entry.kind) for entry in entries]
+        found[part] = summarise(protocol, listed, measured, "broken dreams")
+    return found
+
+
+def broken_entries(pool: StartPool, part: str) -> list[Entry]:
+    """The broken dreams that a part of a measurement is to catch, as far as they make sense in a pool's game."""
     domain, usual = Domain(pool.game, pool.frame_skip), pool.usual
     reader = scene_reader(pool.game)
     assert reader is not None
     entries = []
     for name, defect in DEFECTS.items():
-        made = defect.dream(domain, usual) if issubclass(defect.dream, Painted) else defect.dream(domain)
-        if name != "ball_erased" or "ball" in reader.tracks:
+        if defect.part == part and (name != "ball_erased" or "ball" in reader.tracks):
+            made = defect.dream(domain, usual) if issubclass(defect.dream, Painted) else defect.dream(domain)
             entries.append(Entry(name, "checkpoint", made))
     return entries
 
 
-def verdict(summary: dict[str, Any], name: str, few: int = FEW) -> tuple[str, list[float] | None]:
+def verdict(
+    summaries: dict[str, dict[str, Any]], name: str, few: int = FEW
+) -> tuple[str, list[float] | None]:
     """Caught, not caught or not measurable; and the interval by which the emulator is better, at the last step."""
     defect = DEFECTS[name]
+    summary = summaries[defect.part]
     emulator = next(entry for entry in summary["entries"] if entry["name"] == "emulator")
     part = emulator if defect.part == "starts" else emulator[defect.part]
     if name not in part["better_than"]:

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from atari_dream.drift_tables import better_steps, cell, lines, rows, shown_steps, survival, too_few, verdicts
+from atari_dream.drift_tables import (
+    better_steps,
+    cell,
+    lines,
+    readings,
+    rows,
+    shown_steps,
+    survival,
+    too_few,
+    verdicts,
+)
 
 
 def entry_of(summary: dict[str, Any], name: str) -> dict[str, Any]:
@@ -83,3 +93,21 @@ def test_perceptual_distances_are_told_where_there_are_some(summary: dict[str, A
 )
 def test_survival_in_words(curve: list[float | None], told: str, summary: dict[str, Any]) -> None:
     assert survival(summary, {"per_step": {"it": curve}}, "it") == told
+
+
+def test_the_readers_own_error_is_told(summary: dict[str, Any]) -> None:
+    told = copy.deepcopy(summary)
+    told["objects"]["left_out"] = {"plunger": "the emulator itself fails in 1 of 4 starts"}
+    told["objects"]["reading"] = {
+        "ball": {"there": 40, "found": 0.95, "found_in_window": 1.0, "false": None}
+        | {"median_px": 0.5, "p95_px": 1.0, "max_px": 2.25},
+        "plunger": {"there": 0, "found": None, "found_in_window": None, "false": 0.0}
+        | dict.fromkeys(("median_px", "p95_px", "max_px")),
+        "flippers": {"known": 80, "legible": 0.9875, "wrong": None},
+    }
+    assert readings(told) == [
+        "ball: 40 frames, seen in 95.00% and in 100.00% of windows, 0.5 px off (95 % within 1.0, worst 2.25)",
+        "flippers: 80 values, 98.75% legible, none wrong",
+        "plunger: left out, the emulator itself fails in 1 of 4 starts",
+    ]
+    assert len(readings(summary)) == 3

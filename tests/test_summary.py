@@ -88,6 +88,8 @@ def test_what_became_of_an_object_is_counted(summary: dict[str, Any]) -> None:
     assert set(ball["causes"]) <= {"off", "lost", "extra", "doubled", "teleported", "wrong"}
     exact = summary["entries"][0]["objects"]["ball"]
     assert exact == {"judged": STARTS, "median": None, "causes": {}}
+    assert summary["entries"][0]["median_survival"] is None
+    assert still["median_survival"] == median_steps(still["per_step"]["object_survival"])
 
 
 def test_the_median_is_where_half_have_failed() -> None:

@@ -12,7 +12,7 @@ from atari_dream.bundled import bundled_pool, has_weights
 from atari_dream.cli.options import game_option, json_option, seed_option
 from atari_dream.drift import measure, work
 from atari_dream.drift_report import save_report
-from atari_dream.drift_tables import STEPS, TABLE, lines, rows, shown_steps, verdicts
+from atari_dream.drift_tables import STEPS, TABLE, lines, readings, rows, shown_steps, verdicts
 from atari_dream.envs.options import pick_device
 from atari_dream.errors import UsageError
 from atari_dream.perceptual import NETWORKS, Perception, load_network
@@ -121,6 +121,6 @@ def drift(
             click.echo(f"  {name:<18}" + "".join(f"{cell:>24}" for cell in cells))
     for name, line in lines(summary):
         click.echo(f"{name}: {line}")
-    for name, why in summary["objects"]["left_out"].items():
-        click.echo(f"left out: {name}, {why}")
+    for told in readings(summary):
+        click.echo(f"reading real frames: {told}")
     click.echo("\n".join([*verdicts(summary), f"{out / 'report.html'}"]))
