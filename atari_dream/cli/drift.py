@@ -121,6 +121,6 @@ def drift(
             click.echo(f"  {name:<18}" + "".join(f"{cell:>24}" for cell in cells))
     for name, line in lines(summary):
         click.echo(f"{name}: {line}")
-    for told in readings(summary):
-        click.echo(f"reading real frames: {told}")
+    for reading in readings(summary):
+        click.echo(f"reading real frames: {reading}")
     click.echo("\n".join([*verdicts(summary), f"{out / 'report.html'}"]))
