@@ -9,6 +9,8 @@ STEPS = (1, 5, 10, 25, 50)
 TABLE = ("dyn_psnr", "wrong_moving", "object_survival", "reward_accuracy", "life_f1", "end_f1")
 """Measures that the terminal shows."""
 FLOORS = ("copy_last", "background")
+_CLEAR = 0.95
+"""Confidence from which a lag is told in words."""
 TITLES = {
     "psnr": "PSNR (dB)",
     "dyn_psnr": "PSNR of moving pixels (dB)",
@@ -154,6 +156,7 @@ def survival(summary: dict[str, Any], entry: dict[str, Any], key: str) -> str:
 
 def _obedience(control: dict[str, Any]) -> list[str]:
     effect = control["per_step"]["effect_agreement"][-1]
-    lag = control["lag"]["steps"]
-    told = "nothing to tell a lag by" if lag is None else f"lag {lag:+d}"
+    lag = control["lag"]
+    clear = lag["steps"] is not None and lag["confidence"] >= _CLEAR
+    told = f"lag {lag['steps']:+d}" if clear else "no clear lag"
     return [] if effect is None else [f"effects of actions agree in {effect:.0%} of their pixels, {told}"]

@@ -29,7 +29,12 @@ STEPS, STRETCH, EVERY = 1000, 100, 10
 EXACT = {"palette_distance": 0.0, "motion_ratio": 1.0, "sharpness_ratio": 1.0, "objects_ratio": 1.0}
 """The measures, and their values for a dream that is the real game."""
 _FROZEN = 0.1
-_BOUNDS = {"palette_distance": (0.0, 0.15), "sharpness_ratio": (0.7, 1.4), "objects_ratio": (0.5, 2.0)}
+_BOUNDS = {
+    "palette_distance": (0.0, 0.15),
+    "motion_ratio": (0.0, 2.0),
+    "sharpness_ratio": (0.7, 1.4),
+    "objects_ratio": (0.5, 2.0),
+}
 """Below this share of the real motion a dream has frozen; outside these bounds it has fallen apart."""
 
 
@@ -132,7 +137,7 @@ def verdict(values: dict[str, list[float | None]]) -> str:
 
 def _outside(pair: tuple[str, float | None]) -> bool:
     name, value = pair
-    low, high = _BOUNDS.get(name, (-np.inf, np.inf))
+    low, high = _BOUNDS[name]
     return value is not None and not low <= value <= high
 
 

@@ -72,8 +72,11 @@ def test_there_is_a_line_for_every_entry(summary: dict[str, Any]) -> None:
     )
     assert "effects of actions agree in 100% of their pixels, lag +0" in told["emulator"]
     assert "lag +1" in told["late"] and "better than both floors in that at" in told["late"]
-    assert "nothing to tell a lag by" in told["copy_last"] and "long run: frozen" in told["copy_last"]
+    assert "no clear lag" in told["copy_last"] and "long run: frozen" in told["copy_last"]
     assert "both floors" not in told["copy_last"] + told["emulator"]
+    unsure = copy.deepcopy(summary)
+    entry_of(unsure, "late")["control"]["lag"]["confidence"] = 0.94
+    assert "no clear lag" in dict(lines(unsure))["late"]
 
 
 def test_perceptual_distances_are_told_where_there_are_some(summary: dict[str, Any]) -> None:
