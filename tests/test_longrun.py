@@ -155,7 +155,7 @@ def test_verdicts() -> None:
         ({"motion_ratio": [1.0, 0.1, 0.0]}, "frozen from step 21 on"),
         ({"motion_ratio": [1.0, 0.0, None]}, "frozen from step 11 on"),
         ({"motion_ratio": [None, None, None]}, "still like the game"),
-        ({"motion_ratio": [9.0, 9.0, 9.0]}, "still like the game"),
+        ({"motion_ratio": [9.0, 2.0, 2.1]}, "fallen apart from step 21 on"),
         ({"palette_distance": [0.0, 0.15, 0.16]}, "fallen apart from step 21 on"),
         ({"palette_distance": [0.2, 0.0, 0.0]}, "still like the game"),
         ({"sharpness_ratio": [1.0, 0.69, 1.41]}, "fallen apart from step 11 on"),
