@@ -32,18 +32,6 @@ def curve_svg(summary: dict[str, Any], key: str, theme: str) -> bytes:
         return _bytes(figure, "svg")
 
 
-def legend_svg(summary: dict[str, Any], theme: str) -> bytes:
-    """The legend of all curves, as SVG."""
-    with mpl.rc_context(_style(theme)):
-        figure = Figure(figsize=(8.8, 0.34 * (1 + len(summary["entries"]) // 5)))
-        handles = [
-            mpl.lines.Line2D([], [], color=colour, linestyle=line, label=name)
-            for name, (colour, line) in looks(summary).items()
-        ]
-        figure.legend(handles=handles, loc="center", ncols=5, frameon=False)
-        return _bytes(figure, "svg")
-
-
 def overview_png(summary: dict[str, Any]) -> bytes:
     """Six measures by step with their bands, as PNG."""
     with mpl.rc_context(_style("light") | {"figure.facecolor": "white", "savefig.transparent": False}):

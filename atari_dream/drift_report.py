@@ -20,6 +20,7 @@ from atari_dream.rollout import Rollout, planned, roll
 from atari_dream.starts import StartPool
 
 _TEMPLATE = "drift_report.html.jinja"
+_LINES = {"-": "solid", "--": "dashed", ":": "dotted"}
 _SHOWN = 3
 """Checkpoints whose cases are shown at the most."""
 
@@ -108,7 +109,7 @@ def _page(summary: dict[str, Any], shown: list[dict[str, Any]]) -> str:
         protocol=summary["protocol"],
         lines=drift_tables.lines(summary),
         verdicts=drift_tables.verdicts(summary),
-        legend={theme: _svg(drift_plots.legend_svg(summary, theme)) for theme in drift_plots.THEMES},
+        legend={name: (colour, _LINES[line]) for name, (colour, line) in drift_plots.looks(summary).items()},
         curves=[_curve(summary, key) for key in keys],
         tables=[(drift_tables.TITLES[key], drift_tables.rows(summary, key)) for key in keys],
         steps=steps,

@@ -85,14 +85,14 @@ def better_steps(summary: dict[str, Any], entry: dict[str, Any], key: str, floor
             for floor in floors
         )
     ]
-    return " ".join(told) or "no step"
+    return f"step{'s' * (len(told) > 1)} {', '.join(told)}" if told else "no step"
 
 
 def verdicts(summary: dict[str, Any]) -> list[str]:
     """For each checkpoint, at which of the shown steps it is better than both floors, by measure."""
     return [
         f"{entry['name']} better than both floors: "
-        + ", ".join(f"{key} at {better_steps(summary, entry, key, FLOORS)}" for key in TABLE)
+        + "; ".join(f"{key} at {better_steps(summary, entry, key, FLOORS)}" for key in TABLE)
         for entry in summary["entries"]
         if entry["kind"] == "checkpoint"
     ]

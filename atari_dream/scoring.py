@@ -26,12 +26,10 @@ class Scored(NamedTuple):
     Attributes:
         sums: Sums by entry and name, each (H,), and the cause of each object's failure, a number.
         reading: The error with which objects are read from the real frames.
-        best: Which sample was scored, by entry.
     """
 
     sums: dict[str, Sums]
     reading: Tally
-    best: dict[str, int]
 
 
 def score_start(
@@ -47,27 +45,22 @@ def score_start(
         shown: Palette codes that the game shows, bool (256,).
     """
     real = load_truth(truth)
-    horizon = next(iter(dreams.values()))[0].steps
     moving = (real.frames[0, :MOVING_STEPS] != real.first).any(0)
-    sums: dict[str, Sums] = {}
-    best: dict[str, int] = {}
-    for name, samples in dreams.items():
-        best[name] = min(range(len(samples)), key=lambda place: _wrong_moving(real, samples[place], moving))
-    chosen = {name: samples[best[name]] for name, samples in dreams.items()}
-    frames = _frame_sums(real, chosen, moving, shown)
+    chosen = {name: _best(real, samples, moving) for name, samples in dreams.items()}
+    sums = _frame_sums(real, chosen, moving, shown)
     for name, rollout in chosen.items():
-        sums[name] = frames[name] | _outcome_sums(real, rollout) | _event_sums(real, rollout, lives)
+        sums[name] |= _outcome_sums(real, rollout) | _event_sums(real, rollout, lives)
     reader = scene_reader(game)
-    reading: Tally = {}
-    if reader is not None:
-        steps = _steps(real, horizon)
-        truths = [reader.of_ram(ram) for ram in real.ram[0, :steps]]
-        seen = [reader.of_frame(frame) for frame in real.frames[0, :steps]]
-        reading = reading_errors(truths, seen)
-        for name, rollout in chosen.items():
-            found = fates(truths, seen, _scenes(reader, rollout, real, seen))
-            sums[name] |= _object_sums(found, steps, horizon)
-    return Scored(sums, reading, best)
+    if reader is None:
+        return Scored(sums, {})
+    horizon = next(iter(chosen.values())).steps
+    steps = _steps(real, horizon)
+    truths = [reader.of_ram(ram) for ram in real.ram[0, :steps]]
+    seen = [reader.of_frame(frame) for frame in real.frames[0, :steps]]
+    for name, rollout in chosen.items():
+        found = fates(truths, seen, _scenes(reader, rollout, real, seen))
+        sums[name] |= _object_sums(found, steps, horizon)
+    return Scored(sums, reading_errors(truths, seen))
 
 
 def _steps(real: Truth, horizon: int) -> int:
@@ -76,9 +69,13 @@ def _steps(real: Truth, horizon: int) -> int:
     return int(ended.argmax()) + 1 if ended.any() else horizon
 
 
-def _wrong_moving(real: Truth, rollout: Rollout, moving: np.ndarray) -> int:
-    steps = _steps(real, rollout.steps)
-    return int((real.frames[0, :steps] != rollout.frames[1 : steps + 1])[:, moving].sum())
+def _best(real: Truth, samples: list[Rollout], moving: np.ndarray) -> Rollout:
+    steps = _steps(real, samples[0].steps)
+
+    def wrong(rollout: Rollout) -> int:
+        return int((real.frames[0, :steps] != rollout.frames[1 : steps + 1])[:, moving].sum())
+
+    return samples[0] if len(samples) == 1 else min(samples, key=wrong)
 
 
 def _frame_sums(

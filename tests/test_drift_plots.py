@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atari_dream.bundled import bundled_pool
-from atari_dream.drift_plots import THEMES, curve_svg, legend_svg, looks, overview_png, tracks_svg
+from atari_dream.drift_plots import THEMES, curve_svg, looks, overview_png, tracks_svg
 from atari_dream.objects.scene import scene_reader
 from atari_dream.protocol import Entry
 from atari_dream.rollout import continued, roll
@@ -46,13 +46,6 @@ def few(summary: dict[str, Any], count: int) -> dict[str, Any]:
     told = copy.deepcopy(summary)
     told["events"]["life"] = [count] * 12
     return told
-
-
-def test_the_legend_names_everybody(summary: dict[str, Any]) -> None:
-    told = words(legend_svg(summary, "dark"))
-    assert [word for word in told if word in looks(summary)] == [
-        entry["name"] for entry in summary["entries"]
-    ]
 
 
 def test_every_entry_looks_different(summary: dict[str, Any]) -> None:

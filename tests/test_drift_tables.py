@@ -46,7 +46,7 @@ def test_few_events_are_told_instead_of_their_measures(summary: dict[str, Any]) 
     assert too_few(many, "wrong_moving", 1) == ""
     first, second, third = dict(rows(many, "life_f1"))["emulator"]
     assert first == second == "too few events (19)" and not third.startswith("too few")
-    assert better_steps(many, entry_of(many, "emulator"), "life_f1", ("copy_last",)) in ("10", "no step")
+    assert better_steps(many, entry_of(many, "emulator"), "life_f1", ("copy_last",)) in ("step 10", "no step")
 
 
 def test_verdicts_are_the_paired_intervals_against_both_floors(summary: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def test_verdicts_are_the_paired_intervals_against_both_floors(summary: dict[str
         row = late["better_than"][floor]["wrong_moving"]
         for step, low in zip((1, 5, 10), lows, strict=True):
             row[step - 1] = [low, 1.0]
-    assert better_steps(told, late, "wrong_moving", ("copy_last", "background")) == "1"
+    assert better_steps(told, late, "wrong_moving", ("copy_last", "background")) == "step 1"
     late["better_than"]["copy_last"]["wrong_moving"][0] = None
     assert better_steps(told, late, "wrong_moving", ("copy_last", "background")) == "no step"
     found = verdicts(told)
@@ -71,7 +71,7 @@ def test_there_is_a_line_for_every_entry(summary: dict[str, Any]) -> None:
         "0.0% of moving pixels wrong at step 10; steps until an object fails: never"
     )
     assert "effects of actions agree in 100% of their pixels, lag +0" in told["emulator"]
-    assert "lag +1" in told["late"] and "better than both floors in that at" in told["late"]
+    assert "lag +1" in told["late"] and "better than both floors in that at " in told["late"]
     assert "no clear lag" in told["copy_last"] and "long run: frozen" in told["copy_last"]
     assert "both floors" not in told["copy_last"] + told["emulator"]
     unsure = copy.deepcopy(summary)

@@ -44,7 +44,6 @@ def test_the_real_game_is_exact_and_the_best_sample_counts(truth: Path) -> None:
     object.__setattr__(still, "frames", np.repeat(exact.frames[:1], HORIZON + 1, axis=0))
     lives = int(real.lives[0, 0])
     scored = score_start("pinball", truth, lives, {"one": [still], "two": [still, exact]}, EVERYTHING)
-    assert scored.best == {"one": 0, "two": 1}
     assert not scored.sums["two"]["moving_wrong"].any() and scored.sums["one"]["moving_wrong"].any()
     assert scored.sums["two"]["reward_right"].all() and not scored.sums["two"]["score_off"].any()
     assert not any(scored.sums["two"][f"failed_{name}"].any() for name in ("ball", "plunger", "flippers"))
