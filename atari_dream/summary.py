@@ -12,7 +12,7 @@ from atari_dream.control import CONTROL_MEASURES, effect_lag
 from atari_dream.drift import Measured
 from atari_dream.events import COUNTED, EVENT_MEASURES
 from atari_dream.files import FORMAT
-from atari_dream.longrun import EXACT, REAL, STEPS, STRETCH, compare_looks, verdict
+from atari_dream.longrun import EXACT, REAL, STRETCH, compare_looks, verdict
 from atari_dream.metrics import FRAME_MEASURES, OUTCOME_MEASURES, Measures, Sums, pool
 from atari_dream.objects.error import summarise_errors
 from atari_dream.objects.scene import scene_reader
@@ -137,7 +137,7 @@ def _long(looks: dict[str, Sums], name: str, names: list[str]) -> dict[str, Any]
     off = {other: {key: np.abs(rows - EXACT[key]) for key, rows in drawn[other].items()} for other in names}
     signs = dict.fromkeys(EXACT, -1)
     return {
-        "steps": list(range(STRETCH, STEPS + 1, STRETCH)),
+        "steps": [STRETCH * (place + 1) for place in range(looks[REAL]["looked"].shape[1])],
         "per_stretch": values,
         "ci95": {key: _bands(interval(rows)) for key, rows in drawn[name].items()},
         "better_than": {other: _better(off[name], off[other], signs) for other in names if other != name},

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from broken import Endless, Late
 from torch import Tensor
 
+from atari_dream import longrun
 from atari_dream.bundled import bundled_pool
 from atari_dream.drift import Measured, measure
 from atari_dream.episodes import EpisodeStore
@@ -127,9 +128,11 @@ def drift_entries() -> list[Entry]:
 def measured(
     protocol: Protocol, drift_entries: list[Entry], tmp_path_factory: pytest.TempPathFactory
 ) -> Measured:
-    """What came out."""
+    """What came out; runs are of 200 steps, not 1,000."""
     cache = tmp_path_factory.mktemp("truth")
-    return measure(protocol, bundled_pool("pinball"), drift_entries, 0, cache=cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(longrun, "STEPS", 200)
+        return measure(protocol, bundled_pool("pinball"), drift_entries, 0, cache=cache)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from broken import EXACT, Endless, Late, NoReward, RandomEnds, WrongAction, only
 from test_protocol import make_checkpoint
 from torch import Tensor
 
+from atari_dream import longrun
 from atari_dream.cli import run
 from atari_dream.drift import Measured, measure, work
 from atari_dream.episodes import EpisodeStore
@@ -176,6 +177,7 @@ def test_measuring_twice_gives_equal_numbers(moves: Result, pool: StartPool, cac
         np.testing.assert_array_equal(sums, moves[1].starts["copy_last"][key][:2])
 
 
+@pytest.mark.slow
 def test_the_best_of_several_samples_is_no_worse(pool: StartPool, cache: Path) -> None:
     several = [Entry(f"best{count}", "checkpoint", RandomEnds(Domain()), samples=count) for count in (1, 6)]
     _, measured = run_measure(pool, (0, 1, 2), 30, several, cache)
@@ -183,7 +185,10 @@ def test_the_best_of_several_samples_is_no_worse(pool: StartPool, cache: Path) -
     assert (best <= one).all() and (best < one).any()
 
 
-def test_progress_adds_up_and_dreams_are_shown_to_who_watches(pool: StartPool, cache: Path) -> None:
+def test_progress_adds_up_and_dreams_are_shown_to_who_watches(
+    pool: StartPool, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(longrun, "STEPS", 100)
     protocol = Protocol.of(pool, 3, 4, control_starts=2, long_starts=2)
     done: list[int] = []
     seen: list[dict[str, Any]] = []

@@ -14,6 +14,8 @@ from atari_dream.objects.scene import scene_reader
 from atari_dream.protocol import Entry
 from atari_dream.rollout import continued, roll
 
+pytestmark = pytest.mark.slow
+
 
 def words(svg: bytes) -> list[str]:
     return [text for node in ElementTree.fromstring(svg).iter() if (text := (node.text or "").strip())]

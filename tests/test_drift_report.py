@@ -17,6 +17,8 @@ from atari_dream.drift_report import cases, ranks, save_report
 from atari_dream.drift_tables import TITLES, lines, rows
 from atari_dream.protocol import Entry, Protocol
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(

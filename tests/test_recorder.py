@@ -78,6 +78,7 @@ def test_starts_vary_and_play_depends_on_the_seed_alone() -> None:
     assert SHORT.play(3).digest() == games[3].digest()
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     stores = []
     for workers in (1, 2):

@@ -112,6 +112,7 @@ def test_all_environments_show_the_games_own_frames(monkeypatch: pytest.MonkeyPa
     assert [frame.shape for frame in frames] == [(2, 210, 160, 3), (210, 160, 3), (2, 1, 210, 160, 3)]
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def edited(pool: StartPool, **header: Any) -> StartPool:
     return StartPool({**pool._header, **header}, pool._arrays, pool.name)
 
 
+@pytest.mark.slow
 def test_recipe_and_stored_state_lead_to_the_same_game(pool: StartPool, console: Emulator) -> None:
     restored = Emulator("pacman")
     found = [follow(pool, index, console, restored) for index in range(0, len(pool), 2)]

@@ -86,6 +86,7 @@ def interrupted(config: TrainingConfig, steps: int) -> None:
         trainer.run()
 
 
+@pytest.mark.slow
 def test_the_seed_decides(config: TrainingConfig) -> None:
     one = trained(config)
     assert one["step"] == 4
@@ -95,6 +96,7 @@ def test_the_seed_decides(config: TrainingConfig) -> None:
     assert any(not torch.equal(one[f"{WHERE}.{name}"], weight) for name, weight in begun.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["tiny", "c_lstm_vae"])
 def test_resuming_goes_on_to_the_same_numbers(model: str, config: TrainingConfig) -> None:
     config = replace(config, model=model, config=SMALL if model == "c_lstm_vae" else {}, context=2)
@@ -268,6 +270,7 @@ def test_bad_usage_is_one_line(
     assert not Path(config.out).exists()
 
 
+@pytest.mark.slow
 def test_the_command_trains(config: TrainingConfig, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = (
         f"train --model tiny --game pacman --data {config.data} --out {config.out} --steps 2 --batch 2"

@@ -100,6 +100,7 @@ def test_it_says_which_colours_it_shows(kept: list[Kept]) -> None:
         assert one.colours.shape == (256,) and np.flatnonzero(one.colours).tolist() == shown.tolist()
 
 
+@pytest.mark.slow
 def test_another_process_plays_the_same(scripts: list[Script], kept: list[Kept], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, processes(1, "pacman") as executor:
         assert isinstance(executor, ProcessPoolExecutor)
@@ -110,6 +111,7 @@ def test_another_process_plays_the_same(scripts: list[Script], kept: list[Kept],
     check_equal(load_truth(there.path), load_truth(kept[0].path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [7, 15])
 def test_several_ways_of_going_on_each_begin_at_the_start(pool: StartPool, start: int) -> None:
     ways = [continued(pool, start, 20), held(pool, start, 20), constant(pool, "LEFT", 20)]
