@@ -3,6 +3,7 @@
 from typing import Any
 
 from atari_dream.events import EVENT_MEASURES, FEW
+from atari_dream.scoring import median_steps
 
 STEPS = (1, 5, 10, 25, 50)
 """Agent steps that tables show, as far as the horizon goes."""
@@ -147,10 +148,10 @@ def _share(value: float | None) -> str:
 
 def survival(summary: dict[str, Any], entry: dict[str, Any], key: str) -> str:
     """The median of a survival curve in steps: never, more than the horizon, or a number."""
-    curve = [left for left in entry["per_step"][key] if left is not None]
-    if curve and min(curve) == 1:
+    curve = entry["per_step"][key]
+    if {1.0} <= set(curve) <= {1.0, None}:
         return "never"
-    median = next((step for step, left in enumerate(curve, 1) if left <= 0.5), None)
+    median = median_steps(curve)
     return f"more than {summary['protocol']['horizon']}" if median is None else str(median)
 
 

@@ -170,3 +170,8 @@ def _survive(hazard: np.ndarray) -> np.ndarray:
     """What is left after hazards (R, H); nan where nobody was left to fail, unless all had failed."""
     left = np.cumprod(1 - np.nan_to_num(hazard), axis=1)
     return np.where(np.isnan(hazard) & (left > 0), np.nan, left)
+
+
+def median_steps(survival: list[float | None]) -> int | None:
+    """Steps after which a survival curve is at a half or below, None if it never is."""
+    return next((step for step, left in enumerate(survival, 1) if left is not None and left <= 0.5), None)

@@ -18,7 +18,7 @@ from atari_dream.objects.error import summarise_errors
 from atari_dream.objects.scene import scene_reader
 from atari_dream.objects.survival import CAUSES, REACH, WINDOW
 from atari_dream.protocol import Protocol
-from atari_dream.scoring import first_failure, survival_measures
+from atari_dream.scoring import first_failure, median_steps, survival_measures
 
 _DIGITS = 7
 """Digits that are kept, so that machines whose sums differ in the last bits write equal files."""
@@ -122,11 +122,6 @@ def _object(sums: Sums, name: str, per_step: dict[str, list[float | None]]) -> d
         "median": median_steps(per_step[f"survival_{name}"]),
         "causes": dict(causes.most_common()),
     }
-
-
-def median_steps(survival: list[float | None]) -> int | None:
-    """Steps after which a survival curve is at a half or below, None if it never is."""
-    return next((step for step, left in enumerate(survival, 1) if left is not None and left <= 0.5), None)
 
 
 def _long(looks: dict[str, Sums], name: str, names: list[str]) -> dict[str, Any]:

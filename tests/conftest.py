@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from atari_dream import longrun
 from atari_dream.bundled import bundled_pool
+from atari_dream.checkpoint import save_checkpoint
 from atari_dream.drift import Measured, measure
 from atari_dream.episodes import EpisodeStore
 from atari_dream.layers import ActionEmbedding, FrameEmbedding, OutcomeHead, PaletteHead
@@ -25,9 +27,10 @@ from atari_dream.pool_building import build_pool
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State, Target
 from atari_dream.protocol import Entry, Protocol, open_entries
 from atari_dream.recorder import Recording
-from atari_dream.registry import register_model
+from atari_dream.registry import create_model, register_model
 from atari_dream.starts import StartPool
 from atari_dream.summary import summarise
+from atari_dream.windows import domain_of
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it for what it starts
 torch.set_num_threads(1)
@@ -85,6 +88,16 @@ class Tiny(Predictor):
         features = self.embed(frame) + self.act(action)
         reward, terminated = self.outcome(features).split((len(self.domain.rewards), 2), dim=1)
         return self.pixels(features), reward, terminated
+
+
+def make_checkpoint(folder: Path, store: EpisodeStore, seed: int = 0) -> str:
+    """Writes a checkpoint of `Tiny` with wild parameters and gives the path."""
+    torch.manual_seed(seed)
+    predictor = create_model("tiny", domain_of(store, 4))
+    for parameter in predictor.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    save_checkpoint(folder, predictor, "tiny", {}, {}, "no data")
+    return str(folder)
 
 
 @pytest.fixture(scope="session")

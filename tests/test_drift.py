@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from broken import EXACT, Endless, Late, NoReward, RandomEnds, WrongAction, only
-from test_protocol import make_checkpoint
+from conftest import make_checkpoint
 from torch import Tensor
 
 from atari_dream import longrun

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-import torch
+from conftest import make_checkpoint
 
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import save_checkpoint
@@ -18,15 +18,6 @@ from atari_dream.protocol import Protocol, open_entries
 from atari_dream.registry import create_model
 from atari_dream.starts import StartPool
 from atari_dream.windows import domain_of
-
-
-def make_checkpoint(folder: Path, store: EpisodeStore, seed: int = 0) -> str:
-    torch.manual_seed(seed)
-    predictor = create_model("tiny", domain_of(store, 4))
-    for parameter in predictor.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    save_checkpoint(folder, predictor, "tiny", {}, {}, "no data")
-    return str(folder)
 
 
 def test_every_field_of_the_protocol_is_in_its_hash(pool: StartPool) -> None:

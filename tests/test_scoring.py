@@ -10,7 +10,7 @@ from atari_dream.bundled import bundled_pool
 from atari_dream.metrics import pool as pool_sums
 from atari_dream.processes import processes
 from atari_dream.rollout import Rollout, continued
-from atari_dream.scoring import MOVING_STEPS, first_failure, score_start, survival_measures
+from atari_dream.scoring import MOVING_STEPS, first_failure, median_steps, score_start, survival_measures
 from atari_dream.truth import Script, Truth, load_truth, truths
 
 HORIZON = 12
@@ -105,3 +105,8 @@ def test_the_first_failure_of_several_objects_counts() -> None:
     ]
     assert every["risk"].sum(1).tolist() == [2, 2, 2, 5]
     assert first_failure(sums, ["one"])["risk"].sum(1).tolist() == [4, 2, 2, 0]
+
+
+def test_the_median_is_where_half_have_failed() -> None:
+    assert median_steps([1.0, 0.6, 0.5, 0.4]) == 3
+    assert median_steps([1.0, 0.9, 0.51, None]) is None

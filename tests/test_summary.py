@@ -13,7 +13,8 @@ from atari_dream.files import write_json
 from atari_dream.metrics import FRAME_MEASURES, OUTCOME_MEASURES
 from atari_dream.objects.scene import scene_reader
 from atari_dream.protocol import Protocol
-from atari_dream.summary import median_steps, summarise, trusted
+from atari_dream.scoring import median_steps
+from atari_dream.summary import summarise, trusted
 
 
 def test_it_has_the_keys_of_the_contract(summary: dict[str, Any], protocol: Protocol) -> None:
@@ -90,11 +91,6 @@ def test_what_became_of_an_object_is_counted(summary: dict[str, Any]) -> None:
     assert exact == {"judged": STARTS, "median": None, "causes": {}}
     assert summary["entries"][0]["median_survival"] is None
     assert still["median_survival"] == median_steps(still["per_step"]["object_survival"])
-
-
-def test_the_median_is_where_half_have_failed() -> None:
-    assert median_steps([1.0, 0.6, 0.5, 0.4]) == 3
-    assert median_steps([1.0, 0.9, 0.51, None]) is None
 
 
 def test_the_control_part_tells_a_lag(summary: dict[str, Any]) -> None:

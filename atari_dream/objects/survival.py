@@ -103,7 +103,7 @@ def _reading(real: np.ndarray, seen: np.ndarray, dreamt: np.ndarray) -> Fate:
     """Judges values, int64 (T, L) each: each has to be right once in every window in which it was to be read."""
     known = real != UNKNOWN
     wrong = known & (dreamt != real)
-    legible = (seen != UNKNOWN) & known
+    legible = seen != UNKNOWN
     for step in range(WINDOW - 1, len(real)):
         window = slice(step - WINDOW + 1, step + 1)
         if (wrong[window].all(0) & legible[window].any(0)).any():
