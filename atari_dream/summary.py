@@ -37,24 +37,23 @@ def summarise(
     """
     names = [name for name, _ in entries]
     kept, left_out = trusted(protocol.game, measured)
-    for sums in measured.starts.values():
-        sums |= first_failure(sums, kept)
+    sums = {name: measured.starts[name] | first_failure(measured.starts[name], kept) for name in names}
     measures = FRAME_MEASURES | OUTCOME_MEASURES | EVENT_MEASURES | survival_measures(kept)
-    starts = _section(measured.starts, names, measures)
+    starts = _section(sums, names, measures)
     control = _section(measured.control, names, CONTROL_MEASURES) if measured.control else None
     found = []
     for name, kind in entries:
         entry = {"name": name, "kind": kind, **starts[name]}
-        entry["per_step"]["n"] = measured.starts[name]["frames"].sum(0).astype(int).tolist()
-        entry["ci95"]["n"] = _bands(interval(resample(protocol.starts) @ measured.starts[name]["frames"]))
-        entry["objects"] = {one: _object(measured.starts[name], one, entry["per_step"]) for one in kept}
+        entry["per_step"]["n"] = sums[name]["frames"].sum(0).astype(int).tolist()
+        entry["ci95"]["n"] = _bands(interval(resample(protocol.starts) @ sums[name]["frames"]))
+        entry["objects"] = {one: _object(sums[name], one, entry["per_step"]) for one in kept}
         entry["median_survival"] = median_steps(entry["per_step"]["object_survival"])
         if control is not None:
             entry["control"] = control[name] | {"lag": effect_lag(measured.control[name])}
         if measured.long:
             entry["long"] = _long(measured.long, name, names)
         found.append(entry)
-    real = measured.starts["emulator"]
+    real = sums["emulator"]
     return {
         "format": FORMAT,
         "game": protocol.game,
