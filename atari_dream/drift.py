@@ -69,7 +69,7 @@ def measure(
         workers: Processes that replay the truth and score; 0 does both in this process.
         progress: Called with the number of starts done, `work(protocol)` in all.
         cache: Folder of the truth; the user's if not given.
-        watch: Called with the dreams of some starts after the other, by entry, the first sample of each.
+        watch: Called with the dreams of some starts after the other, by entry, but for those of several samples.
     """
     starts = pool.sample(protocol.starts, protocol.seed)
     with processes(workers, pool.game) as executor, _one_thread():
@@ -99,7 +99,7 @@ def _follow(job: Job, entries: list[Entry], watch: Callable[[dict[str, list[Roll
         places = range(len(job.starts))[first : first + size]
         codes = np.stack([plans[place][: job.protocol.horizon] for place in places], axis=1)
         dreams = {entry.name: _samples(job, entry, job.starts[list(places)], codes) for entry in entries}
-        watch({name: samples[0] for name, samples in dreams.items()})
+        watch({name: samples[0] for name, samples in dreams.items() if len(samples) == 1})
         scored += _collect(job, waiting)
         waiting = [
             job.executor.submit(
