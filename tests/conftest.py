@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,14 @@ class Tiny(Predictor):
         features = self.embed(frame) + self.act(action)
         reward, terminated = self.outcome(features).split((len(self.domain.rewards), 2), dim=1)
         return self.pixels(features), reward, terminated
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps what the real game does out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATARI_DREAM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def make_checkpoint(folder: Path, store: EpisodeStore, seed: int = 0) -> str:

@@ -213,18 +213,11 @@ def folders(
 ) -> tuple[Path, Path]:
     """Results of one checkpoint, and of another compared with the first."""
     root = tmp_path_factory.mktemp("drift")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ATARI_DREAM_CACHE", str(root / "cache"))
-        one, two = (make_checkpoint(root / name, store, seed) for seed, name in enumerate(("one", "two")))
-        assert command(pool, root / "first", "--checkpoint", one, "--control", "2", "--long", "2") == 0
-        both = ["--checkpoint", two, "--compare", str(root / "first"), "--control", "2", "--long", "2"]
-        assert command(pool, root / "both", *both) == 0
+    one, two = (make_checkpoint(root / name, store, seed) for seed, name in enumerate(("one", "two")))
+    assert command(pool, root / "first", "--checkpoint", one, "--control", "2", "--long", "2") == 0
+    both = ["--checkpoint", two, "--compare", str(root / "first"), "--control", "2", "--long", "2"]
+    assert command(pool, root / "both", *both) == 0
     return root / "first", root / "both"
-
-
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-    monkeypatch.setenv("ATARI_DREAM_CACHE", str(cache))
 
 
 @pytest.mark.slow
