@@ -57,10 +57,7 @@ def store_lag(store: EpisodeStore, steps: int = 20_000) -> Lag:
         UsageError: If there is too little to tell.
     """
     found = list(islice(_windows(store), max(1, steps // WINDOW)))
-    if not found:
-        raise _too_little(np.empty((0, WINDOW)))
-    motion, actions = map(np.stack, zip(*found, strict=True))
-    return find_lag(motion, actions)
+    return _lag_of(found)
 
 
 def dream_lag(predictor: Predictor, pool: StartPool, steps: int = 20_000, seed: int = 0) -> Lag:
@@ -86,9 +83,14 @@ def dream_lag(predictor: Predictor, pool: StartPool, steps: int = 20_000, seed: 
             for lane, rollout in enumerate(rollouts)
             if not rollout.ended[-1]
         ]
-    if not found:
+    return _lag_of(found)
+
+
+def _lag_of(windows: list[tuple[np.ndarray, np.ndarray]]) -> Lag:
+    """The lag in windows of motion and actions."""
+    if not windows:
         raise _too_little(np.empty((0, WINDOW)))
-    motion, actions = map(np.stack, zip(*found, strict=True))
+    motion, actions = map(np.stack, zip(*windows, strict=True))
     return find_lag(motion, actions)
 
 

@@ -19,7 +19,8 @@ from atari_dream.predictor import Domain, Predictor
 from atari_dream.registry import create_model, list_models, model_class
 from atari_dream.starts import StartPool
 
-CONTROLS = ("emulator", "copy_last", "background")
+FLOORS = ("copy_last", "background")
+CONTROLS = ("emulator", *FLOORS)
 
 
 class Loaded(NamedTuple):

@@ -47,22 +47,20 @@ def overview_png(summary: dict[str, Any]) -> bytes:
         return _bytes(figure, "png")
 
 
-def tracks_svg(reader: SceneReader, real: Rollout, dreamt: Rollout, names: list[str], theme: str) -> bytes:
-    """Where objects went, as a reader sees them: the real game's ways as lines, the dream's as dots, as SVG."""
+Tracks = dict[str, tuple[np.ndarray, np.ndarray]]
+"""By object when it is seen, as a share of the rollout, (K,), and where, as (x, y), (K, 2)."""
+
+
+def tracks_svg(first: np.ndarray, real: Tracks, dreamt: Tracks, theme: str) -> bytes:
+    """Where objects went in both worlds, dots that grow with time, over the frame of the start, as SVG."""
     with mpl.rc_context(_style(theme)):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         panels = figure.subplots(1, 2, sharex=True, sharey=True)
-        for panel, rollout, title in zip(panels, (real, dreamt), ("real game", "dream"), strict=True):
-            panel.imshow(PALETTE[rollout.frames[0]], alpha=0.35, interpolation="nearest")
-            for number, name in enumerate(names):
-                steps, places = _way(reader, rollout, name)
-                panel.scatter(
-                    *places.T,
-                    c=_CHECKPOINTS[number % 8],
-                    s=4 + 16 * steps / max(1, rollout.steps),
-                    label=name,
-                    lw=0,
-                )
+        for panel, side, title in zip(panels, (real, dreamt), ("real game", "dream"), strict=True):
+            panel.imshow(PALETTE[first], alpha=0.35, interpolation="nearest")
+            for number, (name, (gone, places)) in enumerate(side.items()):
+                colour, size = _CHECKPOINTS[number % len(_CHECKPOINTS)], 4 + 16 * gone
+                panel.scatter(*places.T, c=colour, s=size, label=name, lw=0)
             panel.set_title(title, loc="left")
             panel.set_axis_off()
         legend = figure.legend(
@@ -74,19 +72,23 @@ def tracks_svg(reader: SceneReader, real: Rollout, dreamt: Rollout, names: list[
         return _bytes(figure, "svg")
 
 
+def find_tracks(reader: SceneReader, rollout: Rollout, names: list[str]) -> Tracks:
+    """Where a reader sees objects in a rollout; each frame is read once."""
+    scenes = [reader.of_frame(frame).points for frame in rollout.frames]
+    found = {}
+    for name in names:
+        seen = [(step, points[name]) for step, points in enumerate(scenes)]
+        pairs = [(step, place) for step, places in seen if places is not None for place in places]
+        gone = np.array([step for step, _ in pairs]) / max(1, rollout.steps)
+        found[name] = (gone, np.array([place for _, place in pairs]).reshape(-1, 2))
+    return found
+
+
 def looks(summary: dict[str, Any]) -> dict[str, tuple[str, Any]]:
     """Colour and line style of each entry; the controls' are always the same."""
     others = [entry["name"] for entry in summary["entries"] if entry["name"] not in _FLOORS]
     drawn = {name: (_CHECKPOINTS[place % len(_CHECKPOINTS)], "-") for place, name in enumerate(others)}
     return {entry["name"]: _FLOORS.get(entry["name"]) or drawn[entry["name"]] for entry in summary["entries"]}
-
-
-def _way(reader: SceneReader, rollout: Rollout, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and places (x, y) at which an object is seen, (K,) and (K, 2)."""
-    found = [reader.of_frame(frame).points[name] for frame in rollout.frames]
-    pairs = [(step, place) for step, places in enumerate(found) if places is not None for place in places]
-    steps = np.array([step for step, _ in pairs])
-    return steps, np.array([place for _, place in pairs]).reshape(-1, 2)
 
 
 def _curves(panel: Axes, summary: dict[str, Any], key: str) -> None:
@@ -105,7 +107,7 @@ def _curves(panel: Axes, summary: dict[str, Any], key: str) -> None:
     if told := too_few(summary, key, summary["protocol"]["horizon"]):
         panel.text(0.5, 0.5, told, ha="center", va="center", transform=panel.transAxes)
     panel.set_xlim(0, summary["protocol"]["horizon"] + 1)
-    panel.set_title(TITLES.get(key, key.replace("_", " ")), loc="left")
+    panel.set_title(TITLES[key], loc="left")
     panel.set_xlabel("agent steps")
 
 

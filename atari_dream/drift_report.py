@@ -88,10 +88,10 @@ def _case(summary: dict[str, Any], pool: StartPool, case: Case) -> dict[str, Any
         "strip": _link(picture_bytes(strip(case.real, case.dreamt, case.entry.name)), "image/png"),
     }
     reader = scene_reader(summary["game"])
-    tracks = [name for name in summary["objects"]["kept"] if reader is not None and name in reader.tracks]
-    if reader is not None and tracks:
+    if reader is not None and (names := [one for one in reader.tracks if one in summary["objects"]["kept"]]):
+        real, dreamt = (drift_plots.find_tracks(reader, side, names) for side in (case.real, case.dreamt))
         told["tracks"] = {
-            theme: _svg(drift_plots.tracks_svg(reader, case.real, case.dreamt, tracks, theme))
+            theme: _svg(drift_plots.tracks_svg(case.real.frames[0], real, dreamt, theme))
             for theme in drift_plots.THEMES
         }
     return told

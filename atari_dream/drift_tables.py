@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from atari_dream.checkpoint import FLOORS
 from atari_dream.events import EVENT_MEASURES, FEW
 from atari_dream.scoring import median_steps
 
@@ -9,7 +10,6 @@ STEPS = (1, 5, 10, 25, 50)
 """Agent steps that tables show, as far as the horizon goes."""
 TABLE = ("dyn_psnr", "wrong_moving", "object_survival", "reward_accuracy", "life_f1", "end_f1")
 """Measures that the terminal shows."""
-FLOORS = ("copy_last", "background")
 _CLEAR = 0.95
 """Confidence from which a lag is told in words."""
 TITLES = {

@@ -48,7 +48,7 @@ def measure_long(job: Job, entries: list[Entry]) -> dict[str, Sums]:
         Script.of(job.pool, start, plan[None]) for start, plan in zip(starts.tolist(), plans, strict=True)
     )
     real = [load_truth(kept.path) for kept in job.truths(scripts)]
-    lasts = [int(truth.ended[0].argmax()) + 1 if truth.ended[0].any() else STEPS for truth in real]
+    lasts = [truth.steps(STEPS) for truth in real]
     first, reader = np.stack([truth.first for truth in real]), scene_reader(job.pool.game)
     truth = (np.stack([one.frames[0, step] for one in real]) for step in range(STEPS))
     found = {REAL: looks(first, truth, lasts, reader)}

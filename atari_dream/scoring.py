@@ -54,7 +54,7 @@ def score_start(
     if reader is None:
         return Scored(sums, {})
     horizon = next(iter(chosen.values())).steps
-    steps = _steps(real, horizon)
+    steps = real.steps(horizon)
     truths = [reader.of_ram(ram) for ram in real.ram[0, :steps]]
     seen = [reader.of_frame(frame) for frame in real.frames[0, :steps]]
     for name, rollout in chosen.items():
@@ -63,14 +63,8 @@ def score_start(
     return Scored(sums, reading_errors(truths, seen))
 
 
-def _steps(real: Truth, horizon: int) -> int:
-    """How many frames of the horizon are real play, up to and including the last."""
-    ended = real.ended[0, :horizon]
-    return int(ended.argmax()) + 1 if ended.any() else horizon
-
-
 def _best(real: Truth, samples: list[Rollout], moving: np.ndarray) -> Rollout:
-    steps = _steps(real, samples[0].steps)
+    steps = real.steps(samples[0].steps)
 
     def wrong(rollout: Rollout) -> int:
         return int((real.frames[0, :steps] != rollout.frames[1 : steps + 1])[:, moving].sum())
@@ -85,7 +79,7 @@ def _frame_sums(
     horizon = next(iter(rollouts.values())).steps
     sums = {name: {key: np.zeros(horizon) for key in FRAME_SUMS} for name in rollouts}
     last = {name: Picture(rollout.frames[0]) for name, rollout in rollouts.items()}
-    for step in range(_steps(real, horizon)):
+    for step in range(real.steps(horizon)):
         picture = Picture(real.frames[0, step])
         for name, rollout in rollouts.items():
             codes = rollout.frames[step + 1]
@@ -110,7 +104,7 @@ def _outcome_sums(real: Truth, rollout: Rollout) -> Sums:
 def _event_sums(real: Truth, rollout: Rollout, lives: int) -> Sums:
     """Life events count while the real game goes on, ends always."""
     horizon = rollout.steps
-    going = np.arange(horizon) < _steps(real, horizon)
+    going = np.arange(horizon) < real.steps(horizon)
     lost, told_lost = (drops(lives, side) & going for side in (real.lives[0, :horizon], rollout.lives[1:]))
     ends, told_ends = (np.diff(side, prepend=False) for side in (real.ended[0, :horizon], rollout.ended[1:]))
     scored = np.cumsum(real.rewards[0, :horizon] != 0, dtype=np.float64)

@@ -43,6 +43,11 @@ class Truth(NamedTuple):
     lives: np.ndarray
     ended: np.ndarray
 
+    def steps(self, horizon: int) -> int:
+        """How many frames of a horizon are play, up to and including the last, on the first way."""
+        ended = self.ended[0, :horizon]
+        return int(ended.argmax()) + 1 if ended.any() else horizon
+
 
 @dataclass(frozen=True)
 class Script:

@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from atari_dream.checkpoint import commit, versions
+from atari_dream.checkpoint import FLOORS, commit, versions
 from atari_dream.files import FORMAT, read_json, write_json
 
 GAMES = ("pacman", "pinball", "qbert", "revenge", "space_invaders")
 STEPS = (1, 5, 10, 25, 50)
-FLOORS = ("copy_last", "background")
 WORK, RESULT = Path("out/ruler"), Path("benchmarks/results/ruler.json")
 CACHE = WORK / "cache"
 

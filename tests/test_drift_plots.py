@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from atari_dream.bundled import bundled_pool
-from atari_dream.drift_plots import THEMES, curve_svg, looks, overview_png, tracks_svg
+from atari_dream.drift_plots import THEMES, curve_svg, find_tracks, looks, overview_png, tracks_svg
 from atari_dream.objects.scene import scene_reader
 from atari_dream.protocol import Entry
 from atari_dream.rollout import continued, roll
@@ -65,6 +65,11 @@ def test_tracks_show_both_worlds(drift_entries: list[Entry]) -> None:
     assert reader is not None
     codes = continued(pool, 0, 8)
     real, still = (roll(entry.predictor, pool, 0, codes) for entry in drift_entries[:2])
-    svg = tracks_svg(reader, real, still, ["ball", "plunger"], "light")
+    ways = [find_tracks(reader, rollout, ["ball", "plunger"]) for rollout in (real, still)]
+    svg = tracks_svg(real.frames[0], ways[0], ways[1], "light")
     assert {"real game", "dream", "ball", "plunger"} <= set(words(svg))
-    assert svg != tracks_svg(reader, real, real, ["ball", "plunger"], "light")
+    assert svg != tracks_svg(real.frames[0], ways[0], ways[0], "light")
+    for (gone, places), rollout in zip((side["ball"] for side in ways), (real, still), strict=True):
+        for share, place in zip(gone, places, strict=True):
+            points = reader.of_frame(rollout.frames[round(share * rollout.steps)]).points["ball"]
+            assert points is not None and place.tolist() in points.tolist()

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from atari_dream import pictures
 from atari_dream.bundled import bundled_pool
-from atari_dream.checkpoint import Loaded, open_predictor
+from atari_dream.checkpoint import FLOORS, Loaded, open_predictor
 from atari_dream.cli.options import game_option, json_option, seed_option
 from atari_dream.envs.options import pick_device
 from atari_dream.errors import UsageError
@@ -22,7 +22,6 @@ from atari_dream.rollout import PLANS, Rollout, roll
 from atari_dream.speed import predictor_contender, take_turns
 from atari_dream.starts import StartPool
 
-FLOORS = ("copy_last", "background")
 MEASURED_LANES, MEASURED_SECONDS = (1, 8), 3.0
 MEASURED_STARTS, MEASURED_STEPS = 24, (1, 5, 10)
 

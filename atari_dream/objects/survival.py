@@ -61,7 +61,8 @@ Points = list[np.ndarray | None]
 
 
 def _track(real: Points, seen: Points, dreamt: Points) -> Fate:
-    judged = any(points is not None and len(points) for points in real)
+    if not any(points is not None and len(points) for points in real):
+        return Fate(False)
     last: tuple[int, np.ndarray, np.ndarray] | None = None
     for step, (truth, shown) in enumerate(zip(real, dreamt, strict=True)):
         window = slice(max(0, step - WINDOW + 1), step + 1)
@@ -75,9 +76,9 @@ def _track(real: Points, seen: Points, dreamt: Points) -> Fate:
             elif _far(error):
                 cause = "off"
             last = (step, place, error)
-        if cause and judged:
-            return Fate(judged, step, cause)
-    return Fate(judged)
+        if cause:
+            return Fate(True, step, cause)
+    return Fate(True)
 
 
 def _presence(real: Points, seen: Points, dreamt: Points) -> str:
