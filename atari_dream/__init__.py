@@ -12,7 +12,8 @@ import gymnasium
 from atari_dream.games import GAMES, Game, add_game
 
 if TYPE_CHECKING:
-    from atari_dream.episodes import Episode, EpisodeStore
+    from atari_dream.episode import Episode
+    from atari_dream.episodes import EpisodeStore
     from atari_dream.registry import create_model, list_models, register_model
 
 __version__ = "0.1.0"
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Episode": "episodes",
+    "Episode": "episode",
     "EpisodeStore": "episodes",
     "create_model": "registry",
     "list_models": "registry",

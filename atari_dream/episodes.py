@@ -1,4 +1,4 @@
-"""Episodes of real play and the store that keeps them: palette codes, compressed and chunked by Zarr.
+"""The store that keeps episodes: a folder of their files and an index.
 
 A store is a folder: `index.json` with one entry an episode, and `episodes/<id>.zip`, a Zarr zip each. A file
 appears whole or not at all, so a store that was interrupted is a smaller store.
@@ -6,82 +6,46 @@ appears whole or not at all, so a store that was interrupted is a smaller store.
 
 import hashlib
 import os
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import zarr
-from zarr.codecs import ZstdCodec
 from zarr.storage import ZipStore
 
+from atari_dream.episode import Episode
+from atari_dream.episode_writer import write_episode
 from atari_dream.errors import UsageError
-from atari_dream.files import FORMAT, read_json, whole, write_json
-from atari_dream.games import HEIGHT, WIDTH
+from atari_dream.files import FORMAT, read_json, write_json
 
-Ending = Literal["terminated", "truncated", "cut"]
 HELD_OUT = 0.1
 """Share of the episodes in the test split, and in the validation split."""
-CHUNK = 16
-"""Frames compressed together: near frames differ little, and a window decodes few it does not need."""
-
 _ARRAYS = ("frames", "actions", "rewards", "lives", "prelude", "state_steps", "states")
 _OPEN_EPISODES = 200
-
-
-@dataclass
-class Episode:
-    """One game, or a part of one: `frames[t]` --`actions[t]`--> `rewards[t]`, `frames[t + 1]`.
-
-    Attributes:
-        frames: Palette codes, uint8 (T + 1, 210, 160).
-        actions: ALE codes 0-17, uint8 (T,).
-        rewards: Game points, float32 (T,).
-        lives: int16 (T + 1,), or None where they are not known.
-        ending: `"terminated"` (game over), `"truncated"` (a limit) or `"cut"` (the recording stops).
-        meta: Game, source, `frame_skip`, seed, split, id.
-        prelude: Raw actions from power-on to `frames[0]`, uint8 (P,), or None where they are not known.
-        state_steps: Steps t of which `states` holds the emulator's state, int64 (N,).
-        states: Emulator states at `frames[state_steps]`, uint8 (N, S).
-    """
-
-    frames: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    lives: np.ndarray | None
-    ending: Ending
-    meta: dict[str, Any] = field(default_factory=dict)
-    prelude: np.ndarray | None = None
-    state_steps: np.ndarray | None = None
-    states: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        """Number of actions, T."""
-        return len(self.actions)
-
-    def digest(self) -> str:
-        """SHA-256 of frames, actions, rewards, lives and ending, in hex."""
-        total = hashlib.sha256(self.ending.encode())
-        for array in (self.frames, self.actions, self.rewards, self.lives):
-            if array is not None:
-                total.update(np.ascontiguousarray(array).tobytes())
-        return total.hexdigest()
 
 
 def assign_splits(entries: Sequence[dict[str, Any]]) -> None:
     """Gives each index entry without a split one, by the rank of its hash.
 
-    Splits are by episode and, once given, stay. From three episodes up none is empty.
+    Splits are by episode and, once given, stay. From three episodes up none is empty. Entries of one `group`, such as
+    the parts of one game, count as one episode.
     """
-    fresh = sorted(
-        (entry for entry in entries if entry.get("split") is None), key=lambda entry: entry["sha256"]
-    )
-    held = max(1, round(len(fresh) * HELD_OUT)) if len(fresh) >= 3 else 0
-    for rank, entry in enumerate(fresh):
-        entry["split"] = "test" if rank < held else "validation" if rank < 2 * held else "train"
+    known = {_group(entry): entry["split"] for entry in entries if entry.get("split") is not None}
+    ranks: dict[str, str] = {}
+    for entry in entries:
+        if _group(entry) not in known:
+            ranks[_group(entry)] = min(entry["sha256"], ranks.get(_group(entry), entry["sha256"]))
+    held = max(1, round(len(ranks) * HELD_OUT)) if len(ranks) >= 3 else 0
+    for rank, group in enumerate(sorted(ranks, key=lambda name: ranks[name])):
+        known[group] = "test" if rank < held else "validation" if rank < 2 * held else "train"
+    for entry in entries:
+        if entry.get("split") is None:
+            entry["split"] = known[_group(entry)]
+
+
+def _group(entry: dict[str, Any]) -> str:
+    return str(entry.get("group") or entry["id"])
 
 
 class EpisodeStore(Sequence[Episode]):
@@ -181,15 +145,14 @@ class EpisodeStore(Sequence[Episode]):
         Raises:
             UsageError: If the store has an episode of that id.
         """
-        entry = _entry(episode)
-        if any(known["id"] == entry["id"] for known in self.entries):
-            raise UsageError(f"store {self.path} already has an episode {entry['id']!r}")
-        write_episode(self._file(entry), episode)
-        self.admit(entry)
+        identity = episode.meta["id"]
+        if any(known["id"] == identity for known in self.entries):
+            raise UsageError(f"store {self.path} already has an episode {identity!r}")
+        self.admit(write_episode(self.file_of(identity), episode))
 
-    def admit(self, entry: dict[str, Any]) -> None:
-        """Adds the index entry of an episode file that is already in place."""
-        self.entries.append(entry)
+    def admit(self, *entries: dict[str, Any]) -> None:
+        """Adds the index entries of episode files that are already in place, all or none."""
+        self.entries += entries
         self._write_index()
 
     def close(self) -> None:
@@ -225,50 +188,3 @@ class EpisodeStore(Sequence[Episode]):
             array: Any = group.get(name)
             arrays[name] = array[:] if array is not None and array.ndim == 1 else array
         return arrays[name]
-
-
-def _entry(episode: Episode) -> dict[str, Any]:
-    """The index entry of an episode."""
-    colours = np.unique(episode.frames)
-    return {
-        **episode.meta,
-        "length": len(episode),
-        "score": float(episode.rewards.sum()),
-        "ending": episode.ending,
-        "colours": colours.tolist(),
-        "rewards": np.unique(episode.rewards).tolist(),
-        "sha256": episode.digest(),
-    }
-
-
-def write_episode(path: Path, episode: Episode) -> dict[str, Any]:
-    """Writes one episode's file, whole or not at all.
-
-    Returns:
-        Its index entry.
-    """
-    _check(episode)
-    with whole(path) as fresh, ZipStore(fresh, mode="w") as zipped, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Duplicate name")
-        group = zarr.create_group(zipped, attributes={"format": FORMAT})
-        for name in _ARRAYS:
-            array = getattr(episode, name)
-            if array is not None:
-                chunks: tuple[int, ...] | Literal["auto"] = "auto"
-                if array.ndim > 1:
-                    chunks = (CHUNK, *array.shape[1:])
-                codec = ZstdCodec(level=9, checksum=True)
-                group.create_array(name, data=array, chunks=chunks, compressors=codec)
-    return _entry(episode)
-
-
-def _check(episode: Episode) -> None:
-    steps = len(episode)
-    shapes = {"frames": (steps + 1, HEIGHT, WIDTH), "actions": (steps,), "rewards": (steps,)}
-    if episode.lives is not None:
-        shapes["lives"] = (steps + 1,)
-    for name, shape in shapes.items():
-        if getattr(episode, name).shape != shape:
-            raise UsageError(f"episode has {name} {getattr(episode, name).shape}, expected {shape}")
-    if steps and episode.actions.max() > 17:
-        raise UsageError(f"episode has an action {episode.actions.max()}, allowed are ALE codes 0-17")

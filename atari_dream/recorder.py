@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from atari_dream.emulator import NOOP_MAX, Emulator
-from atari_dream.episodes import Episode, EpisodeStore, write_episode
+from atari_dream.episode import Episode
+from atari_dream.episode_writer import write_episode
+from atari_dream.episodes import EpisodeStore
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, get_game
 from atari_dream.players import Player
 from atari_dream.processes import spawn

@@ -9,7 +9,8 @@ from torch import Tensor
 from atari_dream import alignment
 from atari_dream.alignment import LAGS, WINDOW, colour_motion, dream_lag, find_lag, store_lag
 from atari_dream.bundled import bundled_pool
-from atari_dream.episodes import Episode, EpisodeStore
+from atari_dream.episode import Episode
+from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.models.copy_last import CopyLast
 from atari_dream.models.emulator import EmulatorControl

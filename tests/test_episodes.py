@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from atari_dream import episodes
-from atari_dream.episodes import Episode, EpisodeStore, assign_splits, write_episode
+from atari_dream.episode import Episode
+from atari_dream.episode_writer import write_episode
+from atari_dream.episodes import EpisodeStore, assign_splits
 from atari_dream.errors import UsageError
 
 
@@ -116,7 +118,7 @@ def test_the_digest_tells_any_change() -> None:
 
 @pytest.mark.parametrize("count", [3, 4, 10, 57])
 def test_no_split_is_empty_from_three_up(count: int) -> None:
-    entries = [{"sha256": f"{seed * 7919 % 1009:04}"} for seed in range(count)]
+    entries = [{"id": str(seed), "sha256": f"{seed * 7919 % 1009:04}"} for seed in range(count)]
     assign_splits(entries)
     counts = Counter(entry["split"] for entry in entries)
     assert counts["test"] == counts["validation"] == max(1, round(0.1 * count))
@@ -124,11 +126,11 @@ def test_no_split_is_empty_from_three_up(count: int) -> None:
 
 
 def test_splits_go_by_the_rank_of_the_hash() -> None:
-    entries = [{"sha256": digit} for digit in "8052719436"]
+    entries = [{"id": digit, "sha256": digit} for digit in "8052719436"]
     assign_splits(entries)
     splits = {entry["sha256"]: entry["split"] for entry in entries}
     assert [splits[digit] for digit in "0123456789"] == ["test", "validation", *["train"] * 8]
-    again = [{"sha256": digit} for digit in "0123456789"]
+    again = [{"id": digit, "sha256": digit} for digit in "0123456789"]
     assign_splits(again)
     assert {entry["sha256"]: entry["split"] for entry in again} == splits
 

@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     "bootstrap errors layers noise palette",
-    "files games metrics objects observation",
-    "emulator episodes events players predictor processes training_config",
-    "dream recorder registry starts windows",
+    "episode files games metrics objects observation",
+    "emulator episode_writer events players predictor processes training_config",
+    "dream episodes registry starts windows",
     "bundled models objectives pool_building rollout truth validation",
     "checkpoint perceptual scoring",
     "alignment pictures protocol training",

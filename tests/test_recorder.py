@@ -13,7 +13,8 @@ from test_games import BREAKOUT
 
 import atari_dream.recorder
 from atari_dream.emulator import BOOT_FRAMES, NOOP_MAX, Emulator
-from atari_dream.episodes import Episode, EpisodeStore
+from atari_dream.episode import Episode
+from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.games import GAMES
 from atari_dream.players import RandomPlayer

@@ -9,7 +9,8 @@ from test_episodes import make_episode
 
 from atari_dream.dream import tree_map
 from atari_dream.emulator import Emulator
-from atari_dream.episodes import Episode, EpisodeStore
+from atari_dream.episode import Episode
+from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.predictor import Domain
 from atari_dream.windows import UNKNOWN_LIVES, Batch, Windows, domain_of

@@ -1,4 +1,4 @@
-"""The colours of the replays, which are Javatari's, and what they are in ALE: one palette code each, so nothing is lost.
+"""The colours of the replays, which are Javatari's, and their palette codes in ALE: one to one, so nothing is lost.
 
 The table is the NTSC palette of Javatari, the emulator that people played the Atari Grand Challenge in, by TIA colour
 code (github.com/ppeccin/javatari, `NTSCPalette.java`). 102 of its 128 entries have been seen in play recorded with it
