@@ -65,6 +65,7 @@ class EpisodeStore(Sequence[Episode]):
         self.frame_skip: int = index["frame_skip"]
         self.source: str = index["source"]
         self.entries: list[dict[str, Any]] = index["episodes"]
+        self._open_splits = {entry["id"] for entry in self.entries if entry.get("split") is None}
         assign_splits(self.entries)
         self._open: OrderedDict[tuple[int, int], tuple[zarr.Group, dict[str, Any]]] = OrderedDict()
 
@@ -153,10 +154,13 @@ class EpisodeStore(Sequence[Episode]):
     def admit(self, *entries: dict[str, Any]) -> None:
         """Adds the index entries of episode files that are already in place, all or none."""
         self.entries += entries
+        self._open_splits |= {entry["id"] for entry in entries if entry.get("split") is None}
         self._write_index()
 
     def close(self) -> None:
         """Fixes the splits of what was added."""
+        self.entries = self._unsplit()
+        self._open_splits.clear()
         assign_splits(self.entries)
         self._write_index()
 
@@ -172,7 +176,13 @@ class EpisodeStore(Sequence[Episode]):
 
     def _write_index(self) -> None:
         index = {"format": FORMAT, "game": self.game, "frame_skip": self.frame_skip, "source": self.source}
-        write_json(self.path / "index.json", {**index, "episodes": self.entries})
+        write_json(self.path / "index.json", {**index, "episodes": self._unsplit()})
+
+    def _unsplit(self) -> list[dict[str, Any]]:
+        """The index entries, without the splits that are not fixed yet."""
+        return [
+            entry | {"split": None} if entry["id"] in self._open_splits else entry for entry in self.entries
+        ]
 
     def _array(self, index: int, name: str) -> Any:
         """An array of an episode: one number a step is kept in memory, what is larger is read when sliced."""

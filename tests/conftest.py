@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EpisodeStore:
 def pool(store: EpisodeStore, tmp_path_factory: pytest.TempPathFactory) -> StartPool:
     """Sixteen starts from the test split of `store`."""
     return build_pool(store, tmp_path_factory.mktemp("pools") / "pacman", count=16)
+
+
+@pytest.fixture(scope="session")
+def replays(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set `atari_v1` with one real replay a game."""
+    folder = tmp_path_factory.mktemp("replays")
+    with tarfile.open(Path(__file__).parent / "data" / "replays.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "atari_v1"
 
 
 DRIFT_STARTS, DRIFT_HORIZON = 4, 12
