@@ -112,6 +112,7 @@ def _page(summary: dict[str, Any], shown: list[dict[str, Any]]) -> str:
         legend={name: (colour, _LINES[line]) for name, (colour, line) in drift_plots.looks(summary).items()},
         curves=[_curve(summary, key) for key in keys],
         tables=[(drift_tables.TITLES[key], drift_tables.rows(summary, key)) for key in keys],
+        gaps=drift_tables.gap_rows(summary) if "domain_gap" in summary else [],
         steps=steps,
         cases=shown,
         survival=_survival(summary),

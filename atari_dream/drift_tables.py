@@ -161,3 +161,23 @@ def _obedience(control: dict[str, Any]) -> list[str]:
     clear = lag["steps"] is not None and lag["confidence"] >= _CLEAR
     told = f"lag {lag['steps']:+d}" if clear else "no clear lag"
     return [] if effect is None else [f"effects of actions agree in {effect:.0%} of their pixels, {told}"]
+
+
+def gap_rows(summary: dict[str, Any]) -> list[Row]:
+    """The domain gap: a row an entry and measure, a cell for each shown step: on replays, in ALE, and what is lost."""
+    steps = shown_steps(summary)
+    return [
+        (f"{name}: {key}", [_gap_cell(row, step - 1) for step in steps])
+        for name, measures in summary["domain_gap"]["entries"].items()
+        for key, row in measures.items()
+    ]
+
+
+def _gap_cell(row: dict[str, Any], place: int) -> str:
+    sides = [row[side][place] for side in ("replays", "ale")]
+    if None in sides:
+        return "no data"
+    digits = 3 if max(map(abs, sides)) <= 10 else 1
+    told = " to ".join(f"{side:.{digits}f}" for side in sides)
+    band = row["ci95"]["gap"][place]
+    return told if band is None else f"{told} [{band[0]:+.{digits}f}, {band[1]:+.{digits}f}]"

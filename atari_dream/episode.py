@@ -41,7 +41,7 @@ class Episode:
 
     def digest(self) -> str:
         """SHA-256 of frames, actions, rewards, lives and ending, in hex."""
-        frames = hashlib.sha256(np.ascontiguousarray(self.frames))
+        frames = hashlib.sha256(np.ascontiguousarray(self.frames).data)
         return digest_of(frames, self.actions, self.rewards, self.lives, self.ending)
 
 
@@ -56,6 +56,6 @@ def digest_of(
     total = frames.copy()
     for array in (actions, rewards, lives):
         if array is not None:
-            total.update(np.ascontiguousarray(array))
+            total.update(np.ascontiguousarray(array).data)
     total.update(ending.encode())
     return total.hexdigest()

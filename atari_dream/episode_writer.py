@@ -40,7 +40,7 @@ class EpisodeWriter:
     def add(self, frames: np.ndarray) -> None:
         """Takes the next frames, palette codes, uint8 (N, 210, 160); N is best a multiple of `CHUNK`."""
         self._frames.append(frames)
-        self._hash.update(np.ascontiguousarray(frames))
+        self._hash.update(np.ascontiguousarray(frames).data)
         self._colours[frames] = True
         self.length += len(frames)
 

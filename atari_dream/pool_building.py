@@ -136,7 +136,7 @@ def _collect(
         begin += len(tape)
     arrays = {name: np.stack(part) for name, part in parts.items() if name != "tapes"}
     arrays["tapes"] = np.concatenate(parts["tapes"])
-    arrays["usual"] = _most_frequent(arrays["frames"].reshape(-1, *arrays["frames"].shape[2:]))
+    arrays["usual"] = most_frequent(arrays["frames"].reshape(-1, *arrays["frames"].shape[2:]))
     header = {
         "format": FORMAT,
         "game": store.game,
@@ -146,7 +146,7 @@ def _collect(
     return {**header, "ale_py": ALE_VERSION, "starts": entries}, arrays
 
 
-def _most_frequent(frames: np.ndarray) -> np.ndarray:
+def most_frequent(frames: np.ndarray) -> np.ndarray:
     """Most frequent code of each pixel, uint8 (210, 160), of frames (N, 210, 160)."""
     best = np.zeros(frames.shape[1:], np.uint8)
     most = np.zeros(frames.shape[1:], np.int64)

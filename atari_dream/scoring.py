@@ -47,9 +47,9 @@ def score_start(
     real = load_truth(truth)
     moving = (real.frames[0, :MOVING_STEPS] != real.first).any(0)
     chosen = {name: _best(real, samples, moving) for name, samples in dreams.items()}
-    sums = _frame_sums(real, chosen, moving, shown)
+    sums = frame_sums(real, chosen, moving, shown)
     for name, rollout in chosen.items():
-        sums[name] |= _outcome_sums(real, rollout) | _event_sums(real, rollout, lives)
+        sums[name] |= outcome_sums(real, rollout) | _event_sums(real, rollout, lives)
     reader = scene_reader(game)
     if reader is None:
         return Scored(sums, {})
@@ -72,10 +72,17 @@ def _best(real: Truth, samples: list[Rollout], moving: np.ndarray) -> Rollout:
     return samples[0] if len(samples) == 1 else min(samples, key=wrong)
 
 
-def _frame_sums(
+def frame_sums(
     real: Truth, rollouts: dict[str, Rollout], moving: np.ndarray, shown: np.ndarray
 ) -> dict[str, Sums]:
-    """The sums of frames by entry; a picture that does not change is prepared once."""
+    """The sums of frames, each (H,), by entry; a picture that does not change is prepared once.
+
+    Args:
+        real: What really happened.
+        rollouts: Dreams of H steps by entry.
+        moving: Which pixels count as moving, bool (210, 160).
+        shown: Palette codes that the game shows, bool (256,).
+    """
     horizon = next(iter(rollouts.values())).steps
     sums = {name: {key: np.zeros(horizon) for key in FRAME_SUMS} for name in rollouts}
     last = {name: Picture(rollout.frames[0]) for name, rollout in rollouts.items()}
@@ -90,7 +97,8 @@ def _frame_sums(
     return sums
 
 
-def _outcome_sums(real: Truth, rollout: Rollout) -> Sums:
+def outcome_sums(real: Truth, rollout: Rollout) -> Sums:
+    """The sums of rewards and ends of a dream of H steps, each (H,)."""
     horizon = rollout.steps
     off = rollout.scores[1:] - real.rewards[0].cumsum()[:horizon]
     return {

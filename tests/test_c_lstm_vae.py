@@ -162,9 +162,12 @@ def test_only_learning_sees_what_follows(predictor: CLSTMVAE, state: State, targ
 
 
 @torch.no_grad()
-def test_lives_that_are_not_known_are_kept(predictor: CLSTMVAE, state: State, target: Target) -> None:
-    after, _ = predictor.learn(state, ACTION, target, drawn(predictor))
+def test_lives_that_are_not_known_are_kept_and_teach_nothing(
+    predictor: CLSTMVAE, state: State, target: Target
+) -> None:
+    after, terms = predictor.learn(state, ACTION, target, drawn(predictor))
     assert after[-1].tolist() == [2, state[-1][1], 3]
+    assert terms["lives"][1] == 0 < terms["lives"][2]
 
 
 def test_the_divergence_is_torchs() -> None:

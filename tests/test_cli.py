@@ -80,7 +80,7 @@ def test_the_overview_lists_every_command(capsys: Captured) -> None:
     ("arguments", "message"),
     [
         (["recrod"], "unknown command 'recrod': allowed are record, .*; nearest is 'record'"),
-        (["download"], "command 'download' is not built yet"),
+        (["verify"], "command 'verify' is not built yet"),
         (["models", "--jsn"], "No such option.*--jsn.*--json"),
         (["record", "--steps", "10", "--out", "x"], "Missing option '--game'"),
         (

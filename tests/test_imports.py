@@ -13,13 +13,14 @@ LAYERS = (
     "bootstrap errors layers noise palette",
     "episode files games metrics objects observation",
     "emulator episode_writer events players predictor processes training_config",
-    "dream episodes registry starts windows",
+    "dream episodes registry starts",
+    "recorder windows",
     "bundled models objectives pool_building rollout truth validation",
     "checkpoint perceptual scoring",
     "alignment pictures protocol training",
-    "job",
-    "control longrun",
-    "drift",
+    "job replay_starts replays",
+    "control domain_gap longrun minari_writer",
+    "drift minari_reader",
     "drift_tables results summary",
     "drift_plots",
     "drift_report",
@@ -34,6 +35,7 @@ LAZY = {("registry", "models")}
 HEAVY = {
     "ale_py": {"emulator", "speed"},  # speed times ALE's own environments
     "stable_baselines3": {"envs", "agents"},
+    "minari": {"minari_reader", "minari_writer"},
     "click": {"cli"},
     "tqdm": {"cli"},
 }
@@ -49,7 +51,7 @@ CORE = {
     "torch_optimizer",
     "zarr",
 }
-IN_CLI = {"jinja2", "matplotlib", "PIL"}
+IN_CLI = {"jinja2", "matplotlib", "PIL", "requests", "urllib3"}
 """Of the extra `cli`: what draws is imported by its commands alone."""
 
 

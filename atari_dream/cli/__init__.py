@@ -15,6 +15,9 @@ from atari_dream.errors import UsageError
 
 COMMANDS = {
     "record": "Play the emulator and write episodes with ALE states.",
+    "download": "Fetch human replays of the Atari Grand Challenge.",
+    "ingest": "Read human replays into a store.",
+    "export": "Write a store as replays.",
     "starts": "Make a start pool from a store.",
     "train": "Learn a predictor from a store.",
     "dream": "Draw a rollout: real game, dream, difference.",
@@ -23,7 +26,7 @@ COMMANDS = {
     "agent": "Train and evaluate stable-baselines3 agents.",
     "models": "List every predictor.",
 }
-LATER = ("download", "ingest", "export", "verify")
+LATER = ("verify",)
 
 
 class _Commands(click.Group):

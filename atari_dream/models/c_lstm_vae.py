@@ -136,10 +136,11 @@ class CLSTMVAE(Predictor):
         answers = {
             "reward": (target.reward[:, None] - self.rewards).abs().argmin(1),
             "terminated": target.terminated.long(),
-            "lives": torch.where(known, change, 1),
+            "lives": change,
         }
         for name, scores in self._outcomes(features).items():
             terms[name] = F.cross_entropy(scores, answers[name], reduction="none")
+        terms["lives"] = torch.where(known, terms["lives"], 0.0)
         frame = self.pixels.choose(logits.detach(), memory.frame)
         lives = torch.where(known, target.lives, memory.lives)
         return tuple(memory._replace(frame=frame, previous=memory.frame, lives=lives)), terms

@@ -56,7 +56,9 @@ def export(
         )
     odd = {code for entry in store.entries for code in entry["colours"] if code % 2}
     if odd:
-        raise UsageError(f"store {store.path} has odd palette codes such as {min(odd)}, which no colour stands for")
+        raise UsageError(
+            f"store {store.path} has odd palette codes such as {min(odd)}, which no colour stands for"
+        )
     root, folder = path / "atari_v1", str(get_game(store.game).agc or store.game)
     source = root / "trajectories" / folder / "source.json"
     told = _source(store, palette)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from atari_dream.episode import Ending
 from atari_dream.episode_writer import CHUNK, EpisodeWriter
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
@@ -229,10 +230,11 @@ def _save(how: Ingestion, replay: Replay, rows: Trajectory, steps: Steps, part: 
     actions = steps.actions[stretch]
     if how.minimal:
         actions = np.array([get_game(how.source.game).minimal(code) for code in range(18)], np.uint8)[actions]
-    whole = length == len(steps.usable)
-    ending = (
-        "terminated" if steps.ends[stretch][-1] else replay.about.get("ending", "cut") if whole else "cut"
-    )
+    ending: Ending = "cut"
+    if steps.ends[stretch][-1]:
+        ending = "terminated"
+    elif length == len(steps.usable):
+        ending = replay.about.get("ending", "cut")
     meta = _meta(how, replay, rows, part)
     path = how.folder / f"{meta['id']}.zip"
     prelude = replay.about.get("prelude") if part.first == 0 else None

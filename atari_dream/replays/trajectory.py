@@ -77,7 +77,7 @@ def read_trajectory(path: Path, damage: Damage) -> Trajectory:
         rewards.copy(),
         scores.copy(),
         terminal.astype(bool),
-        hashlib.sha256(np.ascontiguousarray(table)).hexdigest(),
+        hashlib.sha256(np.ascontiguousarray(table).data).hexdigest(),
     )
 
 
