@@ -18,6 +18,9 @@ BOOT_FRAMES = 2
 
 NOOP_MAX = 30
 """Most no-ops after the boot that make power-on starts differ, as in ALE's evaluation protocol."""
+RAM_SIZE = 128
+INJECT = 255
+"""In a recipe, where an action would stand: the next `RAM_SIZE` bytes become the console's memory."""
 ALE_VERSION: str = ale_py.__version__
 
 
@@ -39,6 +42,15 @@ def rom_path(rom: str) -> Path:
 def rom_hash(rom: str) -> str:
     """SHA-256 of the ROM's bytes, in hex."""
     return hashlib.sha256(rom_path(rom).read_bytes()).hexdigest()
+
+
+def injections_in(recipe: np.ndarray) -> list[int]:
+    """Positions of `INJECT` in a recipe, uint8 (R,); the memory that follows one may hold any byte."""
+    found: list[int] = []
+    for at in np.flatnonzero(recipe == INJECT).tolist():
+        if not found or at > found[-1] + RAM_SIZE:
+            found.append(at)
+    return found
 
 
 class Emulator:
@@ -98,6 +110,20 @@ class Emulator:
     def restore(self, state: np.ndarray) -> None:
         """Takes up a saved state, of this or any other console with the same game."""
         self._ale.restoreState(ale_py.ALEState(state.tobytes()))
+
+    def set_ram(self, ram: np.ndarray) -> None:
+        """Overwrites the console's memory, uint8 (128,)."""
+        for place, value in enumerate(ram.tolist()):
+            self._ale.setRAM(place, value)
+
+    def follow(self, recipe: np.ndarray) -> None:
+        """Plays a recipe, uint8 (R,): action codes, and `INJECT` with the 128 bytes that then become the memory."""
+        played = 0
+        for at in injections_in(recipe):
+            self.step(recipe[played:at])
+            played = at + 1 + RAM_SIZE
+            self.set_ram(recipe[at + 1 : played])
+        self.step(recipe[played:])
 
     @property
     def frame(self) -> np.ndarray:

@@ -82,7 +82,10 @@ class StartPool:
         return Start(torch.from_numpy(frames), torch.from_numpy(actions), lives, torch.from_numpy(ale))
 
     def recipe(self, index: int) -> np.ndarray:
-        """Every raw action from power-on to a start, uint8 (R,)."""
+        """Every raw action from power-on to a start, uint8 (R,), for `Emulator.follow`.
+
+        The recipe of a start lifted from a human's replay has injections of memory among them.
+        """
         return self._tape(index)[: self.entries[index]["played"]]
 
     def continuation(self, index: int) -> np.ndarray:
@@ -131,7 +134,7 @@ class StartPool:
             UsageError: If the emulator no longer gets to the start's frame.
         """
         emulator.reset()
-        emulator.step(self.recipe(index)[BOOT_FRAMES:])
+        emulator.follow(self.recipe(index)[BOOT_FRAMES:])
         if frame_digest(emulator.frame) != self.entries[index]["frame"]:
             raise UsageError(
                 f"start {self.entries[index]['id']!r} of {self.name} does not replay "

@@ -58,7 +58,9 @@ def prepare(agc: Path, game: str) -> None:
                     link.symlink_to(path.resolve())
     run(f"ingest --agc {WORK / 'exported'} --game {game} --out {WORK / 'stores' / game}")
     run(f"ingest --agc {WORK / 'learnt'} --game {game} --out {WORK / 'stores' / game} --split train")
-    run(f"ingest --agc {WORK / 'held_out'} --game {game} --out {WORK / 'held_out_stores' / game} --split test")
+    run(
+        f"ingest --agc {WORK / 'held_out'} --game {game} --out {WORK / 'held_out_stores' / game} --split test"
+    )
 
 
 def learn(game: str, updates: int) -> None:

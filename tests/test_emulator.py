@@ -149,3 +149,28 @@ def test_a_rom_that_ale_lacks_is_one_clear_line() -> None:
 def test_rom_hashes_differ() -> None:
     hashes = {rom_hash(game.rom) for game in GAMES.values()}
     assert len(hashes) == 5 and all(len(value) == 64 for value in hashes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pacman", "pinball", "qbert", "space_invaders"])
+def test_an_action_and_the_minimal_one_look_the_same(name: str) -> None:
+    game, emulator = get_game(name), Emulator(name)
+    down_fire = 13
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        for action in rng.choice(game.actions, 12):
+            emulator.step([int(action)] * 4)
+        if emulator.over:
+            emulator.reset(int(rng.integers(31)))
+        begin = emulator.save()
+
+        def shown(code: int, begin: np.ndarray = begin) -> np.ndarray:
+            emulator.restore(begin)
+            emulator.step([code] * 8)
+            return emulator.frame
+
+        for code in set(range(18)) - set(game.actions):
+            if (name, code) != ("pinball", down_fire):
+                np.testing.assert_array_equal(shown(code), shown(game.minimal(code)))
+        emulator.restore(begin)
+        emulator.step([0])

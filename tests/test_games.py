@@ -97,3 +97,27 @@ def test_actions_that_are_not_distinct_codes_are_refused(actions: tuple[int, ...
     with pytest.raises(UsageError, match="distinct codes 0-17"):
         add_game(Game("bad", "Bad", "ALE/Bad-v5", "bad", actions))
     assert "bad" not in GAMES
+
+
+@pytest.mark.parametrize("game", GAMES.values(), ids=GAMES)
+def test_every_action_has_one_in_the_minimal_set(game: Game) -> None:
+    assert all(game.minimal(code) in game.actions for code in range(18))
+    assert all(game.minimal(code) == code for code in game.actions)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("pacman", "RIGHTFIRE", "RIGHT"),
+        ("pacman", "UPLEFTFIRE", "UPLEFT"),
+        ("pacman", "FIRE", "NOOP"),
+        ("space_invaders", "UPRIGHTFIRE", "RIGHTFIRE"),
+        ("space_invaders", "DOWN", "NOOP"),
+        ("qbert", "DOWNFIRE", "DOWN"),
+        ("qbert", "UPRIGHT", "NOOP"),
+        ("pinball", "UPLEFTFIRE", "FIRE"),
+    ],
+)
+def test_the_direction_is_kept(name: str, given: str, expected: str) -> None:
+    code = GAMES[name].minimal(ACTION_NAMES.index(given))
+    assert ACTION_NAMES[code] == expected

@@ -1,8 +1,8 @@
 """The colours of the replays, which are Javatari's, and their palette codes in ALE: one to one, so nothing is lost.
 
 The table is the NTSC palette of Javatari, the emulator that people played the Atari Grand Challenge in, by TIA colour
-code (github.com/ppeccin/javatari, `NTSCPalette.java`). 102 of its 128 entries have been seen in play recorded with it
-beside ALE's picture of the same memory; none disagreed.
+code (github.com/ppeccin/javatari, `NTSCPalette.java`). 126 of its 128 entries, all but 236 and 238, have been seen in
+play recorded with it beside ALE's picture of the same memory; none disagreed.
 """
 
 from functools import cache
