@@ -1,4 +1,4 @@
-# What a developer does, and what CI calls. It needs python3 (3.11 or later) with its venv module, nothing else.
+# What a developer does, and what CI calls. It needs python3 (3.11.4 or later) with its venv module, nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -67,7 +67,8 @@ def _candidates(store: EpisodeStore, split: str) -> list[tuple[str, int, int]]:
         steps = store.read(index, "state_steps")
         if steps is None:
             raise UsageError(
-                f"store {store.path} has no emulator states: record it with `atari-dream record`"
+                f"store {store.path} has no emulator states: record it with `atari-dream record`, "
+                "or give a store of replays to `atari-dream lift`"
             )
         rewards, lives = store.read(index, "rewards"), store.read(index, "lives")
         terminated = store.entries[index]["ending"] == "terminated"
