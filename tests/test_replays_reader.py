@@ -12,7 +12,7 @@ from atari_dream.replays.colours import to_picture
 from atari_dream.replays.damage import Damage
 from atari_dream.replays.geometry import ALE
 from atari_dream.replays.layout import Source, Timing
-from atari_dream.replays.reader import DamagedError, ForeignError, Steps, read_frame, steps_of
+from atari_dream.replays.reader import DamagedError, ForeignError, Steps, final_score, read_frame, steps_of
 from atari_dream.replays.trajectory import Trajectory, read_trajectory
 
 SOURCE = Source("qbert", "agc", ALE, Timing())
@@ -88,6 +88,8 @@ def test_a_score_that_wraps_is_a_gain(tmp_path: Path) -> None:
     found = steps(tmp_path, text, replace(SOURCE, game="space_invaders"), 720)
     assert found.rewards[697] == 15 and found.usable[697] and not found.resets.any()
     assert steps(tmp_path, text, pictures=720).resets.any(), "Q*bert's score does not wrap"
+    rows = rows_of(tmp_path, text)
+    assert final_score(rows, "space_invaders") == 10_005 and final_score(rows, "qbert") == 5
 
 
 def test_a_picture_is_a_frame(tmp_path: Path) -> None:

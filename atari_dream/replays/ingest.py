@@ -20,7 +20,7 @@ from atari_dream.games import HEIGHT, get_game
 from atari_dream.processes import processes
 from atari_dream.replays.damage import Damage, UnreadableError
 from atari_dream.replays.layout import Replay, ReplayFolder, Source
-from atari_dream.replays.reader import DamagedError, ForeignError, Steps, read_frame, steps_of
+from atari_dream.replays.reader import DamagedError, ForeignError, Steps, final_score, read_frame, steps_of
 from atari_dream.replays.trajectory import Trajectory, read_trajectory
 
 _BLOCK = 4 * CHUNK
@@ -262,7 +262,7 @@ def _meta(how: Ingestion, replay: Replay, rows: Trajectory, part: _Part) -> dict
         "replay": replay.identity,
         "rows": rows.digest,
         "first": part.first,
-        "final_score": int(rows.scores[rows.known][-1]),
+        "final_score": final_score(rows, how.source.game),
         "unseen_rows": [how.source.geometry.seen_rows, HEIGHT],
         "timing": [timing.action_shift, timing.reward_shift],
     }

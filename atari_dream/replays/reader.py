@@ -55,10 +55,7 @@ def steps_of(rows: Trajectory, source: Source, pictures: int) -> Steps:
     inside = (np.minimum(acted, gained - 1) >= timing.first_row) & (np.maximum(acted, gained) < len(rows))
     acted, gained = (row.clip(0, len(rows) - 1) for row in (acted, gained))
     before = (gained - 1).clip(0)
-    rewards = rows.rewards[gained].astype(np.float32)
-    wrap = _WRAP.get(source.game)
-    if wrap is not None:
-        rewards = np.where(rewards < -wrap / 2, rewards + wrap, rewards)
+    rewards = _unwrapped(rows, source.game)[gained].astype(np.float32)
     resets = inside & rows.known[gained] & (rewards < 0)
     usable = inside & rows.known[acted] & rows.known[gained] & rows.known[before] & ~rows.terminal[before]
     usable &= ~resets
@@ -66,6 +63,22 @@ def steps_of(rows: Trajectory, source: Source, pictures: int) -> Steps:
     if len(switched_on) and timing.first_row:
         usable[: switched_on[-1] + 1] = False
     return Steps(usable, rows.actions[acted], rewards, rows.terminal[gained], resets)
+
+
+def final_score(rows: Trajectory, game: str) -> int:
+    """The score at the end of a replay, with what a counter that wraps has lost."""
+    lost = _unwrapped(rows, game) - rows.rewards
+    return int(rows.scores[rows.known][-1] + lost.sum())
+
+
+def _unwrapped(rows: Trajectory, game: str) -> np.ndarray:
+    """The rewards, int64 (R,), where a counter that wraps has not fallen."""
+    wrap = _WRAP.get(game)
+    return (
+        rows.rewards
+        if wrap is None
+        else np.where(rows.rewards < -wrap // 2, rows.rewards + wrap, rows.rewards)
+    )
 
 
 def read_frame(path: Path, source: Source) -> np.ndarray:
