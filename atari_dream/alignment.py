@@ -110,16 +110,26 @@ def colour_motion(frames: np.ndarray) -> np.ndarray:
     Returns:
         Pixels to the right and down, float32 (T, 2, 128), at most 1; 0 for what is not there before and after.
     """
-    rows = frames[:, ::2].astype(np.int64) // 2
-    places = np.stack([np.broadcast_to(axis, rows.shape[1:]).ravel() for axis in np.ogrid[:105, :160][::-1]])
-    scaled = places * np.array([[1.0], [2.0]])
-    counts = np.stack([np.bincount(row.ravel(), minlength=128) for row in rows])
-    totals = np.stack(
-        [[np.bincount(row.ravel(), weights=axis, minlength=128) for axis in scaled] for row in rows]
+    codes = (frames[:, ::2] >> 1).reshape(len(frames), -1)
+    step, place = np.nonzero(codes[1:] != codes[:-1])
+    down, right = np.divmod(np.arange(codes.shape[1]), 160)
+    counts, *totals = (
+        _running(codes, step, place, weights) for weights in (np.ones(len(right)), right, 2 * down)
     )
-    centres = totals / np.maximum(counts, 1)[:, None]
+    centres = np.stack(totals, axis=1) / np.maximum(counts, 1)[:, None]
     there = (counts[1:] > 0) & (counts[:-1] > 0)
     return np.where(there[:, None], np.diff(centres, axis=0), 0).clip(-_FAST, _FAST).astype(np.float32)
+
+
+def _running(codes: np.ndarray, step: np.ndarray, place: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum of the weights of each code's pixels, (T + 1, 128): the first frame's, and what changes adds to them."""
+    steps = len(codes) - 1
+    first = np.bincount(codes[0], weights, minlength=128)
+    come, gone = (
+        np.bincount(step * 128 + after[step, place], weights[place], minlength=steps * 128)
+        for after in (codes[1:], codes[:-1])
+    )
+    return first + np.pad(np.cumsum((come - gone).reshape(steps, 128), axis=0), ((1, 0), (0, 0)))
 
 
 def find_lag(motion: np.ndarray, actions: np.ndarray) -> Lag:

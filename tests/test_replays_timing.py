@@ -88,7 +88,7 @@ def test_blank_rows_and_a_new_game_are_no_gains() -> None:
     assert found.shift == 3 and found.events == np.count_nonzero(np.diff(other) > 0) - 1
 
 
-@pytest.mark.parametrize("find", [action_shift, reward_shift])
+@pytest.mark.parametrize("find", [pytest.param(action_shift, marks=pytest.mark.slow), reward_shift])
 def test_no_more_replays_are_read_than_asked_for(find: object, toy: str) -> None:
     def replays() -> Iterator[Replay]:
         yield played(0, 0)
@@ -100,7 +100,7 @@ def test_no_more_replays_are_read_than_asked_for(find: object, toy: str) -> None
 
 
 def test_a_game_whose_score_is_unknown_is_told() -> None:
-    with pytest.raises(UsageError, match="unknown score display of game 'qberd': .* nearest is 'qbert'"):
+    with pytest.raises(UsageError, match=r"unknown score display of game 'qberd': .* nearest is 'qbert'"):
         reward_shift([], "qberd")
 
 
@@ -184,20 +184,17 @@ def test_a_second_call_learns_nothing_and_says_the_same(toy: str, monkeypatch: p
 def real(game: str, frames: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Pictures, actions and rewards of games of ALE, played as people hold keys."""
     recording = Recording(game, Hands(), frame_skip=1, longest=3000, state_every=3000)
-    games = []
-    while sum(len(actions) for _, actions, _ in games) < frames:
+    games: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    while sum(len(pictures) for pictures, *_ in games) < frames:
         episode = recording.play(1000 + len(games))
         games.append((episode.frames, episode.actions, episode.rewards.astype(int)))
     return games
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("game", "frames"),
-    [("pacman", 15_000), ("pinball", 4000), ("qbert", 20_000), ("revenge", 4000), ("space_invaders", 4000)],
-)
-def test_in_every_game_shifted_rows_are_found_and_foreign_ones_are_not(game: str, frames: int) -> None:
-    games = real(game, frames)
+@pytest.mark.parametrize("game", ["pinball", "revenge"])
+def test_in_real_games_shifted_rows_are_found_and_foreign_ones_are_not(game: str) -> None:
+    games = real(game, 4000)
     for shift in (-1, 2):
         found = action_shift([(pictures, late(actions, shift)) for pictures, actions, _ in games], game)
         assert found.shift == shift and found.confidence > SURE
@@ -209,9 +206,9 @@ def test_in_every_game_shifted_rows_are_found_and_foreign_ones_are_not(game: str
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("game", "frames"),
-    [("pacman", 3000), ("pinball", 9000), ("qbert", 12_000), ("space_invaders", 9000)],
+    [("pacman", 3000), ("pinball", 9000), ("space_invaders", 9000)],
 )
-def test_in_every_game_that_scores_points_meet_the_digits(game: str, frames: int) -> None:
+def test_in_real_games_points_meet_the_digits(game: str, frames: int) -> None:
     found = reward_shift(
         [(pictures, np.cumsum(late(gains, 3))) for pictures, _, gains in real(game, frames)], game
     )
