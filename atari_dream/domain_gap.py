@@ -15,9 +15,9 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.metrics import FRAME_MEASURES, OUTCOME_MEASURES, Measures, Sums, pool, stack
 from atari_dream.protocol import Entry, Protocol
 from atari_dream.replay_starts import replay_starts
-from atari_dream.rollout import noise_keys, roll_lanes
+from atari_dream.rollout import Rollout, noise_keys, one_thread, roll_lanes
 from atari_dream.scoring import MOVING_STEPS, frame_sums, outcome_sums
-from atari_dream.truth import colours_of
+from atari_dream.truth import Truth, colours_of
 
 GAP_MEASURES: Measures = {
     "wrong_moving": FRAME_MEASURES["wrong_moving"],
@@ -35,7 +35,7 @@ def measure_replays(
     Args:
         protocol: Starts (as many at most), horizon and seed are taken from it.
         store: The replays, held out of the checkpoints' training.
-        entries: Who dreams; the emulator among them is left out, and floors are made anew for these starts.
+        entries: Who dreams; of them the checkpoints as they ship. Floors are made anew for these starts.
         split: Split to draw from.
 
     Returns:
@@ -48,31 +48,37 @@ def measure_replays(
     starts, codes, truths = replay_starts(
         store, split, protocol.starts, reach, protocol.frame_skip, protocol.seed
     )
-    shown = np.logical_or.reduce(
-        [
-            colours_of(starts.usual),
-            *(colours_of(part) for truth in truths for part in (truth.first, truth.frames)),
-        ]
-    )
-    floors = [Entry(name, "control", open_predictor(name, starts).predictor) for name in FLOORS]
-    judged = floors + [entry for entry in entries if entry.kind == "checkpoint" and entry.samples == 1]
-    found: dict[str, list[Sums]] = {entry.name: [] for entry in judged}
+    seen = [starts.usual, *(part for truth in truths for part in (truth.first, truth.frames))]
+    shown = np.logical_or.reduce([colours_of(frames) for frames in seen])
+    floors = {name: open_predictor(name, starts).predictor for name in FLOORS}
+    shipped = {
+        entry.name: entry.predictor
+        for entry in entries
+        if entry.kind == "checkpoint" and ":" not in entry.name
+    }
+    found: dict[str, list[Sums]] = {}
     for first in range(0, len(truths), _LANES):
         places = np.arange(first, min(first + _LANES, len(truths)))
         plan = codes[places, : protocol.horizon].swapaxes(0, 1)
         keys = noise_keys(places, protocol.seed)
-        lanes = {
-            entry.name: roll_lanes(entry.predictor, starts, places, plan, keys, entry.temperature)
-            for entry in judged
-        }
+        with one_thread():
+            lanes = {
+                name: roll_lanes(predictor, starts, places, plan, keys)
+                for name, predictor in (floors | shipped).items()
+            }
         for lane, place in enumerate(places.tolist()):
-            real = truths[place]
-            moving = (real.frames[0, :MOVING_STEPS] != real.first).any(0)
             dreams = {name: rollouts[lane] for name, rollouts in lanes.items()}
-            for name, sums in frame_sums(real, dreams, moving, shown).items():
-                found[name].append(sums | outcome_sums(real, dreams[name]))
+            for name, sums in _score(truths[place], dreams, shown).items():
+                found.setdefault(name, []).append(sums)
     episodes = {entry["episode"] for entry in starts.entries}
     return {name: stack(rows) for name, rows in found.items()}, len(episodes)
+
+
+def _score(real: Truth, dreams: dict[str, Rollout], shown: np.ndarray) -> dict[str, Sums]:
+    """The sums of each dream of one start."""
+    moving = (real.frames[0, :MOVING_STEPS] != real.first).any(0)
+    sums = frame_sums(real, dreams, moving, shown)
+    return {name: sums[name] | outcome_sums(real, rollout) for name, rollout in dreams.items()}
 
 
 def compare_domains(ale: dict[str, Sums], replays: dict[str, Sums], episodes: int) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 Run: `atari-dream drift --game pacman --out out/drift`. The file formats are the README's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from atari_dream.control import measure_control
 from atari_dream.job import Job
@@ -19,7 +17,7 @@ from atari_dream.metrics import Sums, stack
 from atari_dream.objects.error import Tally
 from atari_dream.processes import processes
 from atari_dream.protocol import Entry, Protocol
-from atari_dream.rollout import Rollout, planned, roll_lanes
+from atari_dream.rollout import Rollout, one_thread, planned, roll_lanes
 from atari_dream.scoring import MOVING_STEPS, Scored, score_start
 from atari_dream.starts import StartPool
 from atari_dream.truth import Kept, Script, colours_of, default_cache
@@ -72,7 +70,7 @@ def measure(
         watch: Called with the dreams of some starts after the other, by entry, but for those of several samples.
     """
     starts = pool.sample(protocol.starts, protocol.seed)
-    with processes(workers, pool.game) as executor, _one_thread():
+    with processes(workers, pool.game) as executor, one_thread():
         job = Job(protocol, pool, starts, executor, cache or default_cache(), progress)
         measured = _follow(job, entries, watch)
         measured.control = measure_control(job, entries)
@@ -150,14 +148,3 @@ def _collect(job: Job, waiting: list[Future[Scored]]) -> list[Scored]:
         found.append(future.result())
         job.progress(1)
     return found
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Leaves the other cores to the processes that score: contended threads would wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

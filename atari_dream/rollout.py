@@ -1,6 +1,7 @@
 """Dreams or real games, played from starts under given actions and kept whole."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -117,6 +118,17 @@ def dream_steps(
             shown = dream.decode(predictor, state).indices()
             now = _after(now, *(part.cpu().numpy() for part in (shown, *outcome)))
         yield now
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Dreams on one thread, and leaves the other cores to the processes that score: contended threads would wait."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _after(now: Step, frames: np.ndarray, rewards: np.ndarray, ended: np.ndarray, lives: np.ndarray) -> Step:

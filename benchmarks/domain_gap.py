@@ -80,7 +80,9 @@ def measure(game: str) -> dict[str, object]:
     """Measures the drift in ALE and on the replays that were held out."""
     out = WORK / "drift" / game
     replays = WORK / "held_out_stores" / game
-    run(f"drift --game {game} --checkpoint {WORK / 'checkpoints' / game} --replays {replays} --out {out}")
+    run(
+        f"drift --game {game} --checkpoint {WORK / 'checkpoints' / game} --replays {replays} --control 0 --long 0 --out {out}"
+    )
     return dict(read_json(out / "drift.json", "drift measurement")["domain_gap"])
 
 

@@ -42,7 +42,7 @@ def replayed(
 
 def test_checkpoints_and_floors_are_measured_on_replays(replayed: tuple[dict[str, Sums], int]) -> None:
     sums, episodes = replayed
-    assert list(sums) == [*FLOORS, "tiny", "tiny:mode"] and episodes == 1
+    assert list(sums) == [*FLOORS, "tiny"] and episodes == 1
     for entry in sums.values():
         for measure_of in GAP_MEASURES.values():
             assert entry[measure_of.numerator].shape == (STARTS, HORIZON)

@@ -35,10 +35,10 @@ _EPOCHS = 20
 )
 @click.option("--starts", "count", type=click.IntRange(min=1), default=256, help="Most starts to take.")
 @click.option(
-    "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=10.0,
-    help="Time for a search, or a mend.",
+    "--budget",
+    type=click.IntRange(min=1),
+    default=300_000,
+    help="Emulator frames for a search, or a mend; 15,000 take a second.",
 )
 @click.option("--episodes", type=click.IntRange(min=1), help="Replays to look at. [default: all]")
 @click.option(
@@ -55,7 +55,7 @@ def lift(
     work: Path | None,
     reader: Path | None,
     count: int,
-    seconds: float,
+    budget: int,
     episodes: int | None,
     recordings: int,
     seed: int,
@@ -78,7 +78,7 @@ def lift(
             total=sum(replays.entries[index]["length"] for index in todo), unit="frame", disable=None
         ) as bar:
             for index in todo:
-                found.append(_find(replays, index, folder, propose, seconds, bar))
+                found.append(_find(replays, index, folder, propose, budget, bar))
     except KeyboardInterrupt:
         click.echo(f"atari-dream: interrupted, {folder} keeps {len(found)} finished replays", err=True)
         sys.exit(130)
@@ -110,14 +110,12 @@ def _learn(game: str, made: Recordings, seed: int) -> RamReader:
         return learn_reader(game, made, _EPOCHS, seed, bar.update)
 
 
-def _find(
-    store: EpisodeStore, index: int, folder: Path, propose: Proposer, seconds: float, bar: Any
-) -> Found:
+def _find(store: EpisodeStore, index: int, folder: Path, propose: Proposer, budget: int, bar: Any) -> Found:
     """What is found in a replay, or was by an earlier call."""
     path = folder / f"{store.entries[index]['id']}.json"
     if path.exists():
         bar.update(store.entries[index]["length"])
         return Found.load(path, index)
-    found = Found(index, *lift_one(store.game, Passage.of(store, index), propose, seconds, bar.update))
+    found = Found(index, *lift_one(store.game, Passage.of(store, index), propose, budget, bar.update))
     found.save(path)
     return found

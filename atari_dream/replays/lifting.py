@@ -82,7 +82,7 @@ class Attempt(NamedTuple):
 
     Attributes:
         frame: Number of the frame.
-        proposer: Whose proposal was the best, before the search.
+        proposer: Whose proposal led furthest.
         exact: Frames that are right after it, before anything is mended.
     """
 
@@ -92,20 +92,25 @@ class Attempt(NamedTuple):
 
 
 def attempt(
-    beside: Beside, passage: Passage, frame: int, propose: Proposer, seconds: float
+    beside: Beside, passage: Passage, frame: int, propose: Proposer, budget: int
 ) -> tuple[Attempt, Run]:
-    """Looks for the memory at a frame, from the proposal that shows the least wrong pixels."""
+    """Looks for the memory at a frame, from one proposal after the other, until 60 frames are exact."""
     proposed = propose(passage, frame)
-    name = min(proposed, key=lambda name: beside.wrong(proposed[name], frame, 8))
-    found = run(beside, refine(beside, proposed[name], frame, propose.donors, seconds), frame)
-    return Attempt(frame, name, found.last - frame), found
+    best = Attempt(frame, "none", 0), Run(frame, proposed["nearest"], frame)
+    for name in sorted(proposed, key=lambda name: beside.wrong(proposed[name], frame, 8)):
+        found = run(beside, refine(beside, proposed[name], frame, propose.donors, budget), frame)
+        if found.last > best[1].last:
+            best = Attempt(frame, name, found.last - frame), found
+        if found.last - frame >= EXACT:
+            break
+    return best
 
 
 def lift(
     game: str,
     passage: Passage,
     propose: Proposer,
-    seconds: float,
+    budget: int,
     progress: Callable[[int], object] = lambda frames: None,
 ) -> tuple[list[Attempt], list[list[Run]]]:
     """Looks for memory along a replay and follows what is found as far as it goes.
@@ -114,7 +119,7 @@ def lift(
         game: Name of the game.
         passage: The replay.
         propose: Who proposes memory.
-        seconds: Time for each search and each mend.
+        budget: Emulator frames to play for each search and each mend, about 15,000 a second.
         progress: Called with the frames done.
 
     Returns:
@@ -125,9 +130,9 @@ def lift(
     chains: list[list[Run]] = []
     frame = FRAMES - 1
     while frame + EXACT <= beside.end:
-        tried, found = attempt(beside, passage, frame, propose, seconds)
+        tried, found = attempt(beside, passage, frame, propose, budget)
         attempts.append(tried)
-        chain = follow(beside, found, seconds) if found.last > frame else [found]
+        chain = follow(beside, found, budget) if found.last > frame else [found]
         reached = frame + _STRIDE
         if any(part.last - part.frame >= EXACT for part in chain):
             chains.append(chain)
@@ -245,7 +250,7 @@ def lift_pool(
     """
     candidates = [start for one in found for start in _candidates(store, one)]
     if not candidates:
-        raise UsageError(f"no state of {store.path} was lifted: give the search more time with --seconds")
+        raise UsageError(f"no state of {store.path} was lifted: give the search more with --budget")
     chosen = _choose(candidates, min(count, len(candidates)), seed)
     header, arrays = _collect(store, {one.episode: one for one in found}, chosen)
     with whole(Path(path)) as fresh:
@@ -311,9 +316,10 @@ def _collect(
         for part in lifted:
             tape = part.tape(passage)
             here = [frame for frame in part.starts() if frame in strata]
+            strata_here = {frame: strata.pop(frame) for frame in here}
             for frame, emulator in _visit(store.game, passage, part, here):
                 name = store.entries[episode]["id"]
-                identity = {"episode": name, "step": frame, "stratum": strata[frame]}
+                identity = {"episode": name, "step": frame, "stratum": strata_here[frame]}
                 played = len(part.recipe) + frame - part.frame
                 state = state_entry(emulator, begin, played, begin + len(tape))
                 entries.append({"id": f"{name}@{frame}", **identity, **state, "score": float(scores[frame])})
