@@ -49,12 +49,12 @@ def build_pool(
             f"{count} starts asked, but the {split} split of {store.path} has {len(candidates)} "
             f"emulator states at step {CONTEXT} or later: record more, or ask for fewer with --starts"
         )
-    chosen = _choose(candidates, count, seed)
+    chosen = choose_starts(candidates, count, seed)
     header, arrays = _collect(store, chosen)
     folder = Path(path)
     with whole(folder) as fresh:
         fresh.mkdir()
-        _write_arrays(fresh / "pool.zip", arrays)
+        write_arrays(fresh / "pool.zip", arrays)
         header["sha256"] = sha256(fresh / "pool.zip")
         write_json(fresh / "pool.json", header)
     return StartPool.load(folder, store.game)
@@ -73,11 +73,12 @@ def _candidates(store: EpisodeStore, split: str) -> list[tuple[str, int, int]]:
         rewards, lives = store.read(index, "rewards"), store.read(index, "lives")
         terminated = store.entries[index]["ending"] == "terminated"
         for step in steps[(steps >= CONTEXT) & (steps < len(rewards))]:
-            found.append((_stratum(rewards, lives, terminated, int(step)), index, int(step)))
+            found.append((stratum_of(rewards, lives, terminated, int(step)), index, int(step)))
     return found
 
 
-def _stratum(rewards: np.ndarray, lives: np.ndarray, terminated: bool, step: int) -> str:
+def stratum_of(rewards: np.ndarray, lives: np.ndarray, terminated: bool, step: int) -> str:
+    """What happens within `STRATUM_STEPS` steps of a step: one of `STRATA`."""
     if terminated and step + STRATUM_STEPS >= len(rewards):
         return "end"
     if (np.diff(lives[step : step + STRATUM_STEPS + 1]) < 0).any():
@@ -85,7 +86,9 @@ def _stratum(rewards: np.ndarray, lives: np.ndarray, terminated: bool, step: int
     return "score" if (rewards[step : step + STRATUM_STEPS] > 0).any() else "quiet"
 
 
-def _choose(candidates: list[tuple[str, int, int]], count: int, seed: int) -> list[tuple[str, int, int]]:
+def choose_starts(
+    candidates: list[tuple[str, int, int]], count: int, seed: int
+) -> list[tuple[str, int, int]]:
     """Fills every stratum's share as far as it goes, then the rest, spread over the episodes."""
     rng = np.random.default_rng(seed)
     shuffled = [candidates[place] for place in rng.permutation(len(candidates))]
@@ -158,7 +161,8 @@ def most_frequent(frames: np.ndarray) -> np.ndarray:
     return best
 
 
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes the arrays of a pool."""
     with ZipStore(path, mode="w") as zipped:
         group = zarr.create_group(zipped)
         for name, array in arrays.items():

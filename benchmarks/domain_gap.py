@@ -80,9 +80,8 @@ def measure(game: str) -> dict[str, object]:
     """Measures the drift in ALE and on the replays that were held out."""
     out = WORK / "drift" / game
     replays = WORK / "held_out_stores" / game
-    run(
-        f"drift --game {game} --checkpoint {WORK / 'checkpoints' / game} --replays {replays} --control 0 --long 0 --out {out}"
-    )
+    checkpoint = WORK / "checkpoints" / game
+    run(f"drift --game {game} --checkpoint {checkpoint} --replays {replays} --control 0 --long 0 --out {out}")
     return dict(read_json(out / "drift.json", "drift measurement")["domain_gap"])
 
 

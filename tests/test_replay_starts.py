@@ -45,7 +45,7 @@ def test_they_have_a_whole_context_and_horizon(store: EpisodeStore) -> None:
 
 
 def test_a_game_that_ends_is_followed_to_its_end(store: EpisodeStore) -> None:
-    starts, _, truths = replay_starts(store, "test", EVERY, 6, 4)
+    truths = replay_starts(store, "test", EVERY, 6, 4)[2]
     last = truths[-1]
     assert last.ended.tolist() == [[True] * 6] and last.steps(6) == 1
     assert sum(truth.ended[0, -1] for truth in truths) == 6

@@ -111,7 +111,7 @@ def test_it_goes_on_where_it_stopped(recorded: EpisodeStore, tmp_path: Path) -> 
 
 
 def test_a_store_that_leaves_frames_out_is_refused(store: EpisodeStore, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="keeps every 4th frame, .* record it with --frame-skip 1"):
+    with pytest.raises(UsageError, match=r"keeps every 4th frame, .* record it with --frame-skip 1"):
         export(store, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

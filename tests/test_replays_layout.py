@@ -43,18 +43,18 @@ def test_of_several_games_one_must_be_chosen(tmp_path: Path) -> None:
     write_rows(tmp_path, "1", game="qbert")
     write_rows(tmp_path, "1", game="pacman")
     assert ReplayFolder(tmp_path, "pacman").folder == "mspacman"
-    with pytest.raises(UsageError, match="holds 2 games, choose with --game: pacman, qbert"):
+    with pytest.raises(UsageError, match=r"holds 2 games, choose with --game: pacman, qbert"):
         ReplayFolder(tmp_path)
-    with pytest.raises(UsageError, match="unknown game .*'revenge': allowed are pacman, qbert"):
+    with pytest.raises(UsageError, match=r"unknown game .*'revenge': allowed are pacman, qbert"):
         ReplayFolder(tmp_path, "revenge")
 
 
 def test_what_is_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no replays at .* it should hold trajectories"):
+    with pytest.raises(UsageError, match=r"no replays at .* it should hold trajectories"):
         ReplayFolder(tmp_path, "qbert")
     for name in ("v1", "v2"):
         write_rows(tmp_path / name, "1")
-    with pytest.raises(UsageError, match="holds 2 data sets: give one of .*v1, .*v2"):
+    with pytest.raises(UsageError, match=r"holds 2 data sets: give one of .*v1, .*v2"):
         ReplayFolder(tmp_path)
 
 

@@ -15,7 +15,7 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.games import GAMES
 from atari_dream.players import RandomPlayer
-from atari_dream.pool_building import STRATA, STRATUM_STEPS, _choose, build_pool
+from atari_dream.pool_building import STRATA, STRATUM_STEPS, build_pool, choose_starts
 from atari_dream.recorder import Recording
 from atari_dream.starts import CONTEXT, CONTINUATION, StartPool
 
@@ -115,14 +115,14 @@ def candidates(counts: dict[str, int], episodes: int = 10) -> list[tuple[str, in
 
 
 def test_every_stratum_gets_its_share() -> None:
-    chosen = _choose(candidates(dict.fromkeys(STRATA, 500)), 100, seed=0)
+    chosen = choose_starts(candidates(dict.fromkeys(STRATA, 500)), 100, seed=0)
     assert Counter(stratum for stratum, _, _ in chosen) == {"end": 10, "life": 25, "score": 25, "quiet": 40}
     assert len(set(chosen)) == 100
     assert max(Counter(episode for _, episode, _ in chosen).values()) == 10
 
 
 def test_what_a_stratum_lacks_comes_from_the_others() -> None:
-    chosen = _choose(candidates({"end": 3, "life": 0, "score": 500, "quiet": 20}), 100, seed=0)
+    chosen = choose_starts(candidates({"end": 3, "life": 0, "score": 500, "quiet": 20}), 100, seed=0)
     assert Counter(stratum for stratum, _, _ in chosen) == {"end": 3, "score": 77, "quiet": 20}
 
 

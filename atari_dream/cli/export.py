@@ -14,7 +14,6 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.minari_writer import to_minari
 from atari_dream.replays.export import export as write_all
 
-
 _OF = {"agc": ("palette", "workers"), "minari": ("identity", "full_action_space")}
 """Options that mean something for one form only."""
 

@@ -19,7 +19,6 @@ from atari_dream.replays.ingest import Taken
 from atari_dream.replays.ingest import ingest as take_in_all
 from atari_dream.replays.layout import ReplayFolder
 
-
 _OF_REPLAYS = (
     "strict",
     "palette",

@@ -17,7 +17,7 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, read_json, sha256, whole, write_json
 from atari_dream.games import FRAME_SKIP, HEIGHT, get_game
-from atari_dream.pool_building import STRATUM_STEPS, _choose, _stratum, _write_arrays, most_frequent
+from atari_dream.pool_building import STRATUM_STEPS, choose_starts, most_frequent, stratum_of, write_arrays
 from atari_dream.replays.ram_reader import FRAMES, RamReader
 from atari_dream.replays.search import Beside, Donors, Run, follow, refine, run
 from atari_dream.starts import CONTEXT, StartPool, state_entry
@@ -251,11 +251,11 @@ def lift_pool(
     candidates = [start for one in found for start in _candidates(store, one)]
     if not candidates:
         raise UsageError(f"no state of {store.path} was lifted: give the search more with --budget")
-    chosen = _choose(candidates, min(count, len(candidates)), seed)
+    chosen = choose_starts(candidates, min(count, len(candidates)), seed)
     header, arrays = _collect(store, {one.episode: one for one in found}, chosen)
     with whole(Path(path)) as fresh:
         fresh.mkdir()
-        _write_arrays(fresh / "pool.zip", arrays)
+        write_arrays(fresh / "pool.zip", arrays)
         write_json(fresh / "pool.json", {**header, "sha256": sha256(fresh / "pool.zip")})
     return StartPool.load(path, store.game)
 
@@ -294,7 +294,7 @@ def _happens(emulator: Emulator, actions: np.ndarray) -> str:
     for codes in _by_step(actions)[:STRATUM_STEPS]:
         rewards.append(emulator.step(codes))
         lives.append(emulator.lives)
-    return _stratum(np.array(rewards), np.array(lives), emulator.over, 0)
+    return stratum_of(np.array(rewards), np.array(lives), emulator.over, 0)
 
 
 def _by_step(actions: np.ndarray) -> np.ndarray:
