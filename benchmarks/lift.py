@@ -25,8 +25,6 @@ from atari_dream.replays.ram_reader import Recordings, learn_reader, save_reader
 from atari_dream.replays.search import Beside, Donors, Run, follow
 
 RECORDINGS, EPOCHS, HELD_OUT = 8_000, 20, 500
-PLACES = 2
-"""Frames in the middle of each replay that are tried alone."""
 
 
 def main() -> None:
@@ -37,12 +35,14 @@ def main() -> None:
     parser.add_argument("--games", nargs="+", default=list(GAMES), help="games to measure")
     parser.add_argument("--readers", type=Path, help="folder where the learnt readers are kept")
     parser.add_argument("--budget", type=int, default=300_000, help="emulator frames for a search, or a mend")
+    parser.add_argument("--places", type=int, default=2, help="frames of each replay that are tried alone")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "lift.json")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     report: dict[str, Any] = {
         "format": FORMAT,
         "budget": asked.budget,
+        "places": asked.places,
         "recordings": RECORDINGS,
         "games": {},
     }
@@ -64,7 +64,7 @@ def measure(store: EpisodeStore, asked: argparse.Namespace) -> dict[str, Any]:
     rams = [truth_of(store, index, asked.truth) for index in range(len(store))]
     told["right_memory"] = [upper_bound(store, index, ram) for index, ram in enumerate(rams)]
     told["middle"] = [
-        row for index, ram in enumerate(rams) for row in middle(store, index, ram, propose, asked.budget)
+        row for index, ram in enumerate(rams) for row in middle(store, index, ram, propose, asked)
     ]
     found = [
         Found(index, *lift(store.game, Passage.of(store, index), propose, asked.budget))
@@ -130,17 +130,17 @@ def upper_bound(store: EpisodeStore, index: int, ram: np.ndarray) -> dict[str, i
 
 
 def middle(
-    store: EpisodeStore, index: int, ram: np.ndarray, propose: Proposer, budget: int
+    store: EpisodeStore, index: int, ram: np.ndarray, propose: Proposer, asked: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Searches at frames in the middle of a replay, each as if nothing before it were known."""
     passage = Passage.of(store, index)
     beside, rows = beside_of(store, passage), []
-    for place in range(1, PLACES + 1):
-        frame = beside.end * place // (PLACES + 1)
+    for place in range(1, asked.places + 1):
+        frame = beside.end * place // (asked.places + 1)
         proposed = propose(passage, frame)
         begun = process_time()
-        tried, found = attempt(beside, passage, frame, propose, budget)
-        chain = follow(beside, found, budget) if found.last > frame else [found]
+        tried, found = attempt(beside, passage, frame, propose, asked.budget)
+        chain = follow(beside, found, asked.budget) if found.last > frame else [found]
         rows.append(
             {
                 "replay": store.entries[index]["id"],
