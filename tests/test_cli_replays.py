@@ -95,6 +95,7 @@ def test_ctrl_c_keeps_what_is_finished(
     assert "2 more replays, 0 skipped; 4 replays" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_export_and_ingest_give_the_same(tmp_path: Path, capsys: Captured) -> None:
     store, out, back = (str(tmp_path / name) for name in ("store", "out", "back"))
     recording = ["record", "--game", "qbert", "--frame-skip", "1", "--longest", "90", "--steps", "150"]
@@ -107,6 +108,7 @@ def test_export_and_ingest_give_the_same(tmp_path: Path, capsys: Captured) -> No
     assert mine.digest() == theirs.digest()
 
 
+@pytest.mark.slow
 def test_minari_and_back_give_the_same(store: EpisodeStore, tmp_path: Path, capsys: Captured) -> None:
     pytest.importorskip("minari")
     out, back = tmp_path / "out", tmp_path / "back"

@@ -11,6 +11,8 @@ from atari_dream.metrics import Sums
 from atari_dream.protocol import Entry, Protocol, open_entries
 from atari_dream.starts import StartPool
 
+pytestmark = pytest.mark.slow
+
 STARTS, HORIZON = 12, 4
 
 

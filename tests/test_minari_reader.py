@@ -17,6 +17,8 @@ from atari_dream.errors import UsageError
 from atari_dream.minari_reader import from_minari
 from atari_dream.minari_writer import OBSERVATIONS, to_minari
 
+pytestmark = pytest.mark.slow
+
 minari = pytest.importorskip("minari")
 h5py = pytest.importorskip("h5py")
 

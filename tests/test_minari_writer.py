@@ -16,6 +16,8 @@ from atari_dream.games import get_game
 from atari_dream.minari_writer import to_minari
 from atari_dream.palette import to_rgb
 
+pytestmark = pytest.mark.slow
+
 minari = pytest.importorskip("minari")
 pytest.importorskip("h5py")
 

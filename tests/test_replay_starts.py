@@ -15,6 +15,7 @@ from atari_dream.truth import Script
 EVERY = 10_000
 
 
+@pytest.mark.slow
 def test_they_are_what_the_emulator_does(store: EpisodeStore, pool: StartPool) -> None:
     starts, codes, truths = replay_starts(store, "test", EVERY, 6, 4)
     places = {entry["id"]: place for place, entry in enumerate(starts.entries)}
@@ -36,6 +37,7 @@ def test_they_are_what_the_emulator_does(store: EpisodeStore, pool: StartPool) -
     assert found >= 10
 
 
+@pytest.mark.slow
 def test_they_have_a_whole_context_and_horizon(store: EpisodeStore) -> None:
     starts, codes, truths = replay_starts(store, "train", EVERY, 6, 4)
     steps = [int(entry["id"].partition("@")[2]) for entry in starts.entries]
@@ -44,6 +46,7 @@ def test_they_have_a_whole_context_and_horizon(store: EpisodeStore) -> None:
     assert {entry["episode"] for entry in starts.entries} == {store.entries[index]["id"] for index in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_game_that_ends_is_followed_to_its_end(store: EpisodeStore) -> None:
     truths = replay_starts(store, "test", EVERY, 6, 4)[2]
     last = truths[-1]

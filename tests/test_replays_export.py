@@ -16,6 +16,8 @@ from atari_dream.recorder import Recording, record
 from atari_dream.replays.colours import Palette
 from atari_dream.replays.export import export
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> EpisodeStore:

@@ -30,6 +30,8 @@ from atari_dream.replays.ram_reader import RamReader
 from atari_dream.replays.search import Beside, Donors, Run, follow, mend, refine, run
 from atari_dream.starts import CONTEXT, StartPool
 
+pytestmark = pytest.mark.slow
+
 SEEN = 200
 """Rows that the made-up replays have."""
 BEGIN = 300

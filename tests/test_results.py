@@ -15,6 +15,8 @@ from atari_dream.protocol import Protocol
 from atari_dream.results import load_drift, save_drift
 from atari_dream.summary import summarise
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_saved_is_read_again(
     measured: Measured,
