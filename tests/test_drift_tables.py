@@ -18,6 +18,8 @@ from atari_dream.drift_tables import (
     verdicts,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def entry_of(summary: dict[str, Any], name: str) -> dict[str, Any]:
     return next(entry for entry in summary["entries"] if entry["name"] == name)
