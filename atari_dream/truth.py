@@ -89,7 +89,7 @@ class Script:
         """
         emulator = Emulator(self.game)
         emulator.reset()
-        emulator.step(self.recipe[BOOT_FRAMES:])
+        emulator.follow(self.recipe[BOOT_FRAMES:])
         first = emulator.frame
         if frame_digest(first) != self.frame:
             raise UsageError(

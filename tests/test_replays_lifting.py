@@ -29,6 +29,7 @@ from atari_dream.replays.lifting import (
 from atari_dream.replays.ram_reader import RamReader
 from atari_dream.replays.search import Beside, Donors, Run, follow, mend, refine, run
 from atari_dream.starts import CONTEXT, StartPool
+from atari_dream.truth import Script
 
 pytestmark = pytest.mark.slow
 
@@ -249,6 +250,10 @@ def test_a_pool_of_lifted_starts_is_real(passage: Passage, played: Played, tmp_p
             np.testing.assert_array_equal(emulator.frame, played.frames[frame + 4 * step])
             np.testing.assert_array_equal(restored.frame, emulator.frame)
         assert (starts.lives[index], len(starts.frames[index])) == (entry["lives"], CONTEXT)
+        truth = Script.of(pool, index, codes[None]).play()
+        np.testing.assert_array_equal(
+            truth.frames[0], played.frames[frame + 4 : frame + 4 * len(codes) + 1 : 4]
+        )
     assert StartPool.load(tmp_path / "pool", "pacman").entries == pool.entries
 
 
