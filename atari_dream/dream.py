@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from atari_dream import noise
-from atari_dream.predictor import Frames, Outcome, Predictor, Start, State
+from atari_dream.predictor import Frames, Noise, Outcome, Predictor, Start, State
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
 _DRAW = {"normal": noise.normal, "gumbel": noise.gumbel}
+_PRACTICE = -5
 
 
 class DreamState(NamedTuple):
@@ -51,10 +52,19 @@ def step(
 
 def draw(predictor: Predictor, key: Tensor, t: Tensor, temperature: float = 1.0) -> dict[str, Tensor]:
     """The noise that a predictor declares, tensors (B, *shape), for step `t` (B,) of lanes with keys (B,)."""
-    now = noise.fold(key, t)
+    return {name: value * temperature for name, value in _draw(predictor.noise, noise.fold(key, t)).items()}
+
+
+def draw_practice(predictor: Predictor, key: Tensor, t: Tensor) -> dict[str, Tensor]:
+    """What `draw` gives, and what a predictor draws in learning alone."""
+    practice = _draw(predictor.practice, noise.fold(noise.fold(key, t), _PRACTICE))
+    return draw(predictor, key, t) | practice
+
+
+def _draw(specs: dict[str, Noise], key: Tensor) -> dict[str, Tensor]:
     return {
-        name: _DRAW[spec.kind](noise.fold(now, index), spec.shape) * temperature
-        for index, (name, spec) in enumerate(predictor.noise.items())
+        name: _DRAW[spec.kind](noise.fold(key, index), spec.shape)
+        for index, (name, spec) in enumerate(specs.items())
     }
 
 

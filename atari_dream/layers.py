@@ -7,12 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atari_dream.games import HEIGHT, WIDTH
+from atari_dream.palette import PALETTE
+
 PATCH = (7, 8)
 """Pixels, rows by columns, that a grid cell covers: 210x160 is exactly 30x20 cells."""
 GRID = (30, 20)
 
 _COLOUR_CODE = 4
 _SMALL_IMAGE = 20_480
+_BUSY_PIXELS, _CALM_PIXELS = 2_688, 1_344
 
 
 class Conv2d(nn.Conv2d):
@@ -59,6 +63,32 @@ class SiLU(nn.Module):
         return silu(x)
 
 
+def colour_code() -> Tensor:
+    """Four fixed random numbers for each palette code, (256, 4)."""
+    return torch.randn(256, _COLOUR_CODE, generator=torch.Generator().manual_seed(0))
+
+
+def rgb_of(codes: Tensor) -> Tensor:
+    """Palette codes, uint8 (B, H, W), as RGB in [0, 1], float32 (B, 3, H, W)."""
+    table = torch.from_numpy(PALETTE).to(codes.device) / 255.0
+    return table[codes.int()].permute(0, 3, 1, 2)
+
+
+def snap(rgb: Tensor, colours: Tensor) -> Tensor:
+    """The nearest colour of each pixel, by squared distance, as palette codes.
+
+    Args:
+        rgb: In [0, 1], (B, 3, H, W).
+        colours: Palette codes to choose from, uint8 (K,).
+
+    Returns:
+        uint8 (B, H, W).
+    """
+    table = rgb_of(colours[:, None, None])[:, :, 0, 0]  # (K, 3)
+    distance = table.square().sum(1) - 2 * rgb.float().permute(0, 2, 3, 1) @ table.T
+    return colours[distance.argmin(-1)]
+
+
 class FrameEmbedding(nn.Module):
     """Frames of palette codes, uint8 (B, 210, 160), several in a row, as features (B, channels, 30, 20).
 
@@ -69,8 +99,7 @@ class FrameEmbedding(nn.Module):
 
     def __init__(self, frames: int, channels: int) -> None:
         super().__init__()
-        random = torch.Generator().manual_seed(0)
-        self.register_buffer("code", torch.randn(256, _COLOUR_CODE, generator=random))
+        self.register_buffer("code", colour_code())
         self.patches = nn.ModuleList(nn.Conv2d(_COLOUR_CODE, channels, PATCH, PATCH) for _ in range(frames))
 
     def forward(self, *frames: Tensor) -> Tensor:
@@ -127,10 +156,15 @@ class ConvLSTM(nn.Module):
 
 
 class PaletteHead(nn.Module):
-    """Features (B, channels, 30, 20) to a colour for each pixel: one of the game's, or the one it has now.
+    """Features of a grid, (B, channels, 30, 20), to a colour for each pixel: one of the game's, or the one it has now.
 
     The choice to keep the present colour starts out likely, so an untrained model is copy-last. A pixel's
     likelihood is that of the mixture, so the two ways to the same colour add up.
+
+    Args:
+        colours: Palette codes of the game.
+        channels: Channels of the features.
+        patch: Pixels, rows by columns, that a cell of the grid covers.
     """
 
     KEEP = 6.0
@@ -138,16 +172,22 @@ class PaletteHead(nn.Module):
     colours: Tensor
     slot: Tensor
 
-    def __init__(self, colours: tuple[int, ...], channels: int) -> None:
+    def __init__(self, colours: tuple[int, ...], channels: int, patch: tuple[int, int] = PATCH) -> None:
         super().__init__()
         slot = torch.zeros(256, dtype=torch.int64)
         slot[torch.tensor(colours)] = torch.arange(len(colours)) + 1
         self.register_buffer("colours", torch.tensor((0, *colours), dtype=torch.uint8))
         self.register_buffer("slot", slot)
-        self.pixels = nn.ConvTranspose2d(channels, len(colours) + 1, PATCH, PATCH)
+        self.pixels = nn.ConvTranspose2d(channels, len(colours) + 1, patch, patch)
         with torch.no_grad():
             self.pixels.bias.zero_()  # type: ignore[union-attr]
             self.pixels.bias[0] = self.KEEP  # type: ignore[index]
+        self._patch = patch
+
+    @property
+    def cells(self) -> int:
+        """Cells of the grid."""
+        return HEIGHT * WIDTH // (self._patch[0] * self._patch[1])
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, 210, 160, 1 + colours); the first is for keeping the present colour."""
@@ -162,6 +202,65 @@ class PaletteHead(nn.Module):
         """Negative log-likelihood of a frame of colours seen in training, in nats summed over its pixels, (B,)."""
         nll: Tensor = _MixtureNLL.apply(logits, self.slot[target.int()], target == present)
         return nll.sum((1, 2))
+
+    def sampled_nll(
+        self, features: Tensor, present: Tensor, target: Tensor, chosen: Tensor, order: Tensor
+    ) -> Tensor:
+        """An estimate of `nll`, unbiased over `order`, from a fixed number of cells: most frames hardly change.
+
+        Args:
+            features: Of the grid, (B, channels, rows, columns).
+            present: Palette codes now, uint8 (B, 210, 160).
+            target: Palette codes that follow.
+            chosen: Palette codes that the head would choose.
+            order: A random number for each cell, (B, cells); cells are drawn in descending order, most from those
+                that change or are wrong.
+        """
+        busy = self._by_cell((target != present) | (chosen != target)).any(-1)
+        pixels = self._patch[0] * self._patch[1]
+        cells, weights = zip(
+            *(
+                _strata(order, mask, min(self.cells, budget // pixels))
+                for mask, budget in ((busy, _BUSY_PIXELS), (~busy, _CALM_PIXELS))
+            ),
+            strict=True,
+        )
+        cell, weight = torch.cat(cells, dim=1), torch.cat(weights, dim=1)
+        slot, kept = (
+            self._by_cell(part).gather(1, cell[..., None].expand(-1, -1, pixels))
+            for part in (self.slot[target.int()], target == present)
+        )
+        nll: Tensor = _MixtureNLL.apply(self._logits_at(features, cell), slot, kept)
+        return (nll.sum(-1) * weight).sum(1)
+
+    def paint(self, logits: Tensor, present: Tensor) -> Tensor:
+        """The chosen frame as RGB in [0, 1], (B, 3, 210, 160); gradients flow as if it were the expected one."""
+        share = logits.float().softmax(-1).permute(0, 3, 1, 2)
+        colours = rgb_of(self.colours[1:, None, None])[:, :, 0, 0]
+        expected = torch.einsum("bkhw,kc->bchw", share[:, 1:], colours) + share[:, :1] * rgb_of(present)
+        return rgb_of(self.choose(logits, present)) + expected - expected.detach()
+
+    def _logits_at(self, features: Tensor, cell: Tensor) -> Tensor:
+        """Logits (B, n, pixels, 1 + colours) of cells, int64 (B, n)."""
+        seen = silu(features).flatten(2).transpose(1, 2)  # (B, cells, channels)
+        seen = seen.gather(1, cell[..., None].expand(-1, -1, seen.shape[-1]))
+        weight = self.pixels.weight.permute(0, 2, 3, 1).flatten(1)
+        bias = self.pixels.bias
+        assert bias is not None
+        return (seen @ weight).unflatten(-1, (-1, len(bias))) + bias
+
+    def _by_cell(self, picture: Tensor) -> Tensor:
+        """A picture (B, 210, 160) as (B, cells, pixels of a cell)."""
+        height, width = self._patch
+        split = picture.view(len(picture), HEIGHT // height, height, WIDTH // width, width)
+        return split.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def _strata(order: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The first `count` cells of a mask (B, cells) in random order, and how many each stands for, (B, count)."""
+    drawn = torch.where(mask, order, -torch.inf).topk(count, dim=1).indices
+    members = mask.sum(1, keepdim=True)
+    return drawn, mask.gather(1, drawn) * members / members.clamp(1, count)
 
 
 class _MixtureNLL(torch.autograd.Function):

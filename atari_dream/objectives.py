@@ -6,13 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream import dream, noise
-from atari_dream.predictor import Predictor, Target
+from atari_dream.losses import IMAGE_LOSSES, free_bits
+from atari_dream.predictor import Lesson, Predictor, Target
 from atari_dream.windows import Batch
 
 PIXEL_WEIGHT = 0.01
 """Factor of a frame's pixels, hundreds of nats, against one reward's."""
 
 _OWN = -3
+
+Losses = dict[str, Tensor]
 
 
 class Rollout(nn.Module):
@@ -25,17 +28,24 @@ class Rollout(nn.Module):
     Args:
         predictor: What learns.
         context: Steps of context in the windows, at most the predictor's own; fewer are cheaper.
-        weights: Factor of each term; a term that is not named counts once.
+        weights: Factor of each term; a term that is not named counts once. The names of `losses.IMAGE_LOSSES` add
+            that loss of the last predicted image.
+        free: Nats of the latent's divergence that cost nothing.
     """
 
-    def __init__(self, predictor: Predictor, context: int, weights: dict[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        context: int,
+        weights: dict[str, float] | None = None,
+        free: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.predictor, self.context = predictor, context
+        self.predictor, self.context, self.free = predictor, context, free
         self.weights = {"pixels": PIXEL_WEIGHT, "kl": PIXEL_WEIGHT} if weights is None else weights
+        self._image_losses = [name for name in IMAGE_LOSSES if self.weights.get(name)]
 
-    def forward(
-        self, batch: Batch, key: Tensor, progress: float
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, batch: Batch, key: Tensor, progress: float) -> tuple[Losses, Losses]:
         """Rolls the predictor out over windows.
 
         Args:
@@ -46,21 +56,41 @@ class Rollout(nn.Module):
         Returns:
             The loss of the optimiser `"model"`, and the mean of each term per step, detached.
         """
+        terms, _ = self._roll(batch, key, progress, compete=bool(self._image_losses))
+        return {"model": self._sum(terms)}, {name: term.detach() for name, term in terms.items()}
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters of each optimiser."""
+        return {"model": list(self.predictor.parameters())}
+
+    def _sum(self, terms: Losses) -> Tensor:
+        weighted = (self.weights.get(name, 1.0) * term for name, term in terms.items())
+        return sum(weighted, torch.zeros((), device=next(iter(terms.values())).device))
+
+    def _roll(self, batch: Batch, key: Tensor, progress: float, compete: bool) -> tuple[Losses, Lesson]:
+        """Mean of each term per step, and the last step's lesson, which competes if asked."""
         steps = range(self.context, batch.frames.shape[1])
         state = self.predictor.init(batch.start(self.context))
         own = noise.uniform(noise.fold(key, _OWN), (len(steps),)) < 2 * progress
-        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=key.device))
+        sums: Losses = defaultdict(lambda: torch.zeros((), device=key.device))
         for t, place in enumerate(steps):
             target = Target(
                 *(part[:, place] for part in (batch.frames, batch.rewards, batch.ended, batch.lives))
             )
-            drawn = dream.draw(self.predictor, key, torch.full_like(key, t))
-            state, terms = self.predictor.learn(state, batch.actions[:, place], target, drawn)
-            state = self.predictor.show(state, target.frame, ~own[:, t])
-            for name, term in terms.items():
-                sums[name] = sums[name] + (term * batch.valid[:, place]).mean() / len(steps)
-        loss = sum(
-            (self.weights.get(name, 1.0) * term for name, term in sums.items()),
-            torch.zeros((), device=key.device),
-        )
-        return {"model": loss}, {name: term.detach() for name, term in sums.items()}
+            drawn = dream.draw_practice(self.predictor, key, torch.full_like(key, t))
+            last = compete and place == steps[-1]
+            lesson = self.predictor.learn(state, batch.actions[:, place], target, drawn, last)
+            state = self.predictor.show(lesson.state, target.frame, ~own[:, t])
+            for name, term in self._terms(lesson).items():
+                share = 1 if name in IMAGE_LOSSES else len(steps)
+                sums[name] = sums[name] + (term * batch.valid[:, place]).mean() / share
+        return sums, lesson
+
+    def _terms(self, lesson: Lesson) -> Losses:
+        terms = dict(lesson.terms)
+        if "kl" in terms:
+            terms["kl"] = free_bits(terms["kl"], self.free)
+        if lesson.image is not None and lesson.truth is not None:
+            for name in self._image_losses:
+                terms[name] = IMAGE_LOSSES[name](lesson.image, lesson.truth)
+        return terms

@@ -31,13 +31,17 @@ _GREYS = np.repeat(np.array(_SHADES, np.uint8)[:, None], 3, axis=1)
 COLOURS: np.ndarray = np.concatenate([PALETTE[::2], _GREYS])
 """RGB of each position, uint8 (144, 3): the game's colours in the order of their codes, then dark greys."""
 
-_BLACK, _TEXT, _WHITE, _ENDED, _IN_GAME, _IN_DREAM = 0, 4, 7, 35, 22, 84
-_GAP, _LINE, _LETTER, _LABELS = 4, 12, 6, 80
+BLACK, TEXT, WHITE = 0, 4, 7
+"""Positions in `COLOURS` of the ground, of text, and of text that stands out."""
+_ENDED, _IN_GAME, _IN_DREAM = 35, 22, 84
+GAP = 4
+"""Pixels between two panels."""
+_LINE, _LETTER, _LABELS = 12, 6, 80
 
 Line = list[tuple[str, int]]
 """A line of text in pieces, each with the position of its colour."""
 
-_KEY: Line = [("brighter in ", _TEXT), ("game", _IN_GAME), (" or ", _TEXT), ("dream", _IN_DREAM)]
+_KEY: Line = [("brighter in ", TEXT), ("game", _IN_GAME), (" or ", TEXT), ("dream", _IN_DREAM)]
 
 
 def check_format(path: Path) -> None:
@@ -74,9 +78,9 @@ def save(path: Path, real: Rollout, dream: Rollout, name: str, frame_skip: int) 
     check_format(path)
     with whole(path) as fresh:
         if path.suffix.lower() == ".png":
-            _image(strip(real, dream, name)).save(fresh)
+            as_image(strip(real, dream, name)).save(fresh)
         elif path.suffix.lower() == ".gif":
-            _save_gif(fresh, film(real, dream, name), frame_ms(frame_skip))
+            save_gif(fresh, film(real, dream, name), frame_ms(frame_skip))
         else:
             _save_mp4(fresh, film(real, dream, name), Fraction(FRAME_RATE, frame_skip))
 
@@ -88,13 +92,22 @@ def film(real: Rollout, dream: Rollout, name: str) -> Iterator[np.ndarray]:
         Positions in `COLOURS`, uint8 (H, W).
     """
     for t in range(real.steps + 1):
-        legends = [
-            [[("real game", _WHITE), (f"step {t}".rjust(16), _TEXT)], _standing(real, t)],
-            [[(f"dream: {name[:18]}", _WHITE)], _standing(dream, t)],
-            [[("difference", _WHITE), (_share(real, dream, t).rjust(15), _TEXT)], _KEY],
-        ]
-        panels = zip(legends, _panels(real, dream, t), strict=True)
-        yield _enlarge(_beside([np.concatenate([_text(lines, WIDTH), panel]) for lines, panel in panels]))
+        yield _enlarge(beside(columns(real, dream, name, t)))
+
+
+def columns(real: Rollout, dream: Rollout, name: str, t: int) -> list[np.ndarray]:
+    """The real game, the dream and their difference at a step, below a legend each, at the game's own size.
+
+    Returns:
+        Positions in `COLOURS`, uint8 (H, 160) each.
+    """
+    legends: list[list[Line]] = [
+        [[("real game", WHITE), (f"step {t}".rjust(16), TEXT)], _standing(real, t)],
+        [[(f"dream: {name[:18]}", WHITE)], _standing(dream, t)],
+        [[("difference", WHITE), (_share(real, dream, t).rjust(15), TEXT)], _KEY],
+    ]
+    panels = zip(legends, _panels(real, dream, t), strict=True)
+    return [np.concatenate([text(lines, WIDTH), panel]) for lines, panel in panels]
 
 
 def strip(real: Rollout, dream: Rollout, name: str) -> np.ndarray:
@@ -103,8 +116,8 @@ def strip(real: Rollout, dream: Rollout, name: str) -> np.ndarray:
     Returns:
         Positions in `COLOURS`, uint8 (H, W).
     """
-    columns = [_column(real, dream, t) for t in STRIP_STEPS if t <= real.steps]
-    return _enlarge(_beside([_labels(name, len(columns[0]) // 3), *columns]))
+    shown = [_column(real, dream, t) for t in STRIP_STEPS if t <= real.steps]
+    return _enlarge(beside([_labels(name, len(shown[0]) // 3), *shown]))
 
 
 def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
@@ -128,14 +141,14 @@ def difference(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
 def picture_bytes(picture: np.ndarray) -> bytes:
     """A picture, positions in `COLOURS`, uint8 (H, W), as the bytes of a PNG."""
     buffer = io.BytesIO()
-    _image(picture).save(buffer, "PNG")
+    as_image(picture).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def clip_bytes(real: Rollout, dream: Rollout, name: str, frame_skip: int) -> bytes:
     """A film, as `save` writes one, as the bytes of a GIF."""
     buffer = io.BytesIO()
-    _save_gif(buffer, film(real, dream, name), frame_ms(frame_skip))
+    save_gif(buffer, film(real, dream, name), frame_ms(frame_skip))
     return buffer.getvalue()
 
 
@@ -146,28 +159,28 @@ def _panels(real: Rollout, dream: Rollout, t: int) -> list[np.ndarray]:
 
 def _column(real: Rollout, dream: Rollout, t: int) -> np.ndarray:
     legends: list[list[Line]] = [
-        [[(f"step {t}", _TEXT)], _standing(real, t)],
+        [[(f"step {t}", TEXT)], _standing(real, t)],
         [[], _standing(dream, t)],
-        [[], [(_share(real, dream, t), _TEXT)]],
+        [[], [(_share(real, dream, t), TEXT)]],
     ]
     cells = zip(legends, _panels(real, dream, t), strict=True)
-    return np.concatenate([part for lines, panel in cells for part in (_text(lines, WIDTH), panel)])
+    return np.concatenate([part for lines, panel in cells for part in (text(lines, WIDTH), panel)])
 
 
 def _labels(name: str, height: int) -> np.ndarray:
     """What the rows of a strip show, each label uint8 (height, _LABELS)."""
-    brighter: list[Line] = [[("brighter in", _TEXT)], [("game", _IN_GAME)], [("dream", _IN_DREAM)]]
+    brighter: list[Line] = [[("brighter in", TEXT)], [("game", _IN_GAME)], [("dream", _IN_DREAM)]]
     labels: list[list[Line]] = [
-        [[("real game", _WHITE)]],
-        [[("dream:", _WHITE)], [(name[:13], _WHITE)]],
-        [[("difference", _WHITE)], *brighter],
+        [[("real game", WHITE)]],
+        [[("dream:", WHITE)], [(name[:13], WHITE)]],
+        [[("difference", WHITE)], *brighter],
     ]
-    return np.concatenate([_text([[], *lines], _LABELS, height) for lines in labels])
+    return np.concatenate([text([[], *lines], _LABELS, height) for lines in labels])
 
 
 def _standing(rollout: Rollout, t: int) -> Line:
     """Points since the start, lives, and when it ended."""
-    line: Line = [(f"{rollout.scores[t]:+.10g} lives {rollout.lives[t]}", _TEXT)]
+    line: Line = [(f"{rollout.scores[t]:+.10g} lives {rollout.lives[t]}", TEXT)]
     if rollout.ended[t]:
         line.append((f" ended {int(rollout.ended.argmax())}", _ENDED))
     return line
@@ -177,9 +190,9 @@ def _share(real: Rollout, dream: Rollout, t: int) -> str:
     return f"{(real.frames[t] // 2 != dream.frames[t] // 2).mean():.2%}"
 
 
-def _text(lines: list[Line], width: int, height: int = 0) -> np.ndarray:
+def text(lines: list[Line], width: int, height: int = 0) -> np.ndarray:
     """Lines of text on black, uint8 (height, width); as high as the lines if that is more."""
-    image = Image.new("L", (width, max(height, len(lines) * _LINE + 2)), _BLACK)
+    image = Image.new("L", (width, max(height, len(lines) * _LINE + 2)), BLACK)
     draw = ImageDraw.Draw(image)
     draw.fontmode, font = "1", ImageFont.load_default_imagefont()
     for row, line in enumerate(lines):
@@ -191,24 +204,26 @@ def _text(lines: list[Line], width: int, height: int = 0) -> np.ndarray:
     return np.array(image)
 
 
-def _beside(columns: list[np.ndarray]) -> np.ndarray:
-    gap = np.full((len(columns[0]), _GAP), _BLACK, np.uint8)
-    return np.concatenate([part for column in columns for part in (column, gap)][:-1], axis=1)
+def beside(panels: list[np.ndarray]) -> np.ndarray:
+    """Panels of one height, uint8 (H, W) each, from left to right with a gap between two."""
+    gap = np.full((len(panels[0]), GAP), BLACK, np.uint8)
+    return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
 
 
 def _enlarge(picture: np.ndarray) -> np.ndarray:
     return picture.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
 
 
-def _image(picture: np.ndarray) -> Image.Image:
+def as_image(picture: np.ndarray) -> Image.Image:
+    """A picture, positions in `COLOURS`, uint8 (H, W), with the palette that belongs to it."""
     image = Image.fromarray(picture, "P")
     image.putpalette(COLOURS.tobytes())
     return image
 
 
-def _save_gif(target: Path | io.BytesIO, pictures: Iterator[np.ndarray], milliseconds: int) -> None:
+def save_gif(target: Path | io.BytesIO, pictures: Iterator[np.ndarray], milliseconds: int) -> None:
     """Writes a GIF with one palette for all pictures, where unchanged pixels are transparent."""
-    images = map(_image, pictures)
+    images = map(as_image, pictures)
     next(images).save(
         target,
         "GIF",

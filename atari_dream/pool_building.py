@@ -50,14 +50,7 @@ def build_pool(
             f"emulator states at step {CONTEXT} or later: record more, or ask for fewer with --starts"
         )
     chosen = choose_starts(candidates, count, seed)
-    header, arrays = _collect(store, chosen)
-    folder = Path(path)
-    with whole(folder) as fresh:
-        fresh.mkdir()
-        write_arrays(fresh / "pool.zip", arrays)
-        header["sha256"] = sha256(fresh / "pool.zip")
-        write_json(fresh / "pool.json", header)
-    return StartPool.load(folder, store.game)
+    return write_pool(path, store.game, store.frame_skip, *_collect(store, chosen))
 
 
 def _candidates(store: EpisodeStore, split: str) -> list[tuple[str, int, int]]:
@@ -107,8 +100,8 @@ def choose_starts(
 
 def _collect(
     store: EpisodeStore, chosen: list[tuple[str, int, int]]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Replays the chosen states' episodes and gathers what a pool holds."""
+) -> tuple[list[dict[str, Any]], dict[str, list[np.ndarray]]]:
+    """Replays the chosen states' episodes and gathers what `write_pool` takes."""
     emulator, skip = Emulator(store.game), store.frame_skip
     entries: list[dict[str, Any]] = []
     parts: dict[str, list[np.ndarray]] = {name: [] for name in ("frames", "actions", "ale", "ram", "tapes")}
@@ -138,16 +131,35 @@ def _collect(
             parts["ram"].append(emulator.ram)
         parts["tapes"].append(tape)
         begin += len(tape)
+    return entries, parts
+
+
+def write_pool(
+    path: str | os.PathLike[str],
+    game: str,
+    frame_skip: int,
+    entries: list[dict[str, Any]],
+    parts: dict[str, list[np.ndarray]],
+) -> StartPool:
+    """Writes starts as a pool, and opens it.
+
+    Args:
+        path: Folder of the pool; it appears whole or not at all.
+        game: Name of the game.
+        frame_skip: Emulator frames per agent step.
+        entries: What the index says of each start.
+        parts: `frames`, `actions`, `ale` and `ram` of each start, uint8, and the `tapes`, which follow each other.
+    """
     arrays = {name: np.stack(part) for name, part in parts.items() if name != "tapes"}
     arrays["tapes"] = np.concatenate(parts["tapes"])
     arrays["usual"] = most_frequent(arrays["frames"].reshape(-1, *arrays["frames"].shape[2:]))
-    header = {
-        "format": FORMAT,
-        "game": store.game,
-        "frame_skip": skip,
-        "rom": rom_hash(get_game(store.game).rom),
-    }
-    return {**header, "ale_py": ALE_VERSION, "starts": entries}, arrays
+    header = {"format": FORMAT, "game": game, "frame_skip": frame_skip, "rom": rom_hash(get_game(game).rom)}
+    header |= {"ale_py": ALE_VERSION, "starts": entries}
+    with whole(Path(path)) as fresh:
+        fresh.mkdir()
+        _write_arrays(fresh / "pool.zip", arrays)
+        write_json(fresh / "pool.json", {**header, "sha256": sha256(fresh / "pool.zip")})
+    return StartPool.load(path, game)
 
 
 def most_frequent(frames: np.ndarray) -> np.ndarray:
@@ -161,8 +173,7 @@ def most_frequent(frames: np.ndarray) -> np.ndarray:
     return best
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes the arrays of a pool."""
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with ZipStore(path, mode="w") as zipped:
         group = zarr.create_group(zipped)
         for name, array in arrays.items():

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from atari_dream.errors import UsageError
 from atari_dream.games import FRAME_SKIP
 from atari_dream.palette import PALETTE
 
@@ -59,9 +60,15 @@ class Target(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """Frames of a game at its native size, as palette codes, uint8 (B, 210, 160)."""
+    """Frames of a game at its native size.
+
+    Attributes:
+        codes: Palette codes, uint8 (B, 210, 160); of a predictor of RGB, the nearest of the game's colours.
+        raw: What a predictor of RGB gave before that, uint8 (B, 210, 160, 3); None for others.
+    """
 
     codes: Tensor
+    raw: Tensor | None = None
 
     def indices(self) -> Tensor:
         """Palette codes, uint8 (B, 210, 160)."""
@@ -69,8 +76,35 @@ class Frames(NamedTuple):
 
     def rgb(self) -> Tensor:
         """Colours, uint8 (B, 210, 160, 3)."""
+        if self.raw is not None:
+            return self.raw
         table = torch.from_numpy(PALETTE).to(self.codes.device)
         return table.index_select(0, self.codes.flatten().int()).view(*self.codes.shape, 3)
+
+
+class Rivals(NamedTuple):
+    """What a discriminator has to tell apart: its arguments from the real game and from the predictor, (B, ...)."""
+
+    real: tuple[Tensor, ...]
+    fake: tuple[Tensor, ...]
+
+
+class Lesson(NamedTuple):
+    """What one step of learning gives.
+
+    Attributes:
+        state: The lanes, showing the prediction.
+        terms: Terms of the loss by name, each (B,), in nats.
+        image: The predicted frame as RGB in [0, 1], (B, 3, H, W), through which gradients flow; None if not asked.
+        truth: The real frame, or the same part of it, to be compared with `image`.
+        rivals: By adversary; empty if not asked.
+    """
+
+    state: State
+    terms: dict[str, Tensor]
+    image: Tensor | None = None
+    truth: Tensor | None = None
+    rivals: dict[str, Rivals] = {}
 
 
 class Noise(NamedTuple):
@@ -104,6 +138,7 @@ class Predictor(nn.Module):
         domain: The game it predicts.
         context: Agent steps of context that `init` reads.
         noise: What one step draws, by name.
+        practice: What one step of learning draws beyond that.
         trainable: Whether it learns.
         batch_invariant: Whether a lane's bits depend on that lane alone, whatever the batch.
         exportable: Whether `init`, `step` and `decode` pass `torch.export`.
@@ -111,6 +146,7 @@ class Predictor(nn.Module):
 
     context: int = 1
     noise: dict[str, Noise] = {}
+    practice: dict[str, Noise] = {}
     trainable: ClassVar[bool] = True
     batch_invariant: ClassVar[bool] = False
     exportable: ClassVar[bool] = True
@@ -138,15 +174,36 @@ class Predictor(nn.Module):
         """The frame that each lane shows."""
 
     def learn(
-        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor]
-    ) -> tuple[State, dict[str, Tensor]]:
+        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor], compete: bool = False
+    ) -> Lesson:
         """Predicts one step as `step` does, but knowing the target, for training.
 
-        Returns:
-            The state that shows the prediction, and the terms of the loss by name, each (B,), in nats.
+        Args:
+            state: The lanes.
+            action: ALE codes of each emulator frame, uint8 (B, frame_skip).
+            target: What really followed.
+            noise: Tensors (B, *shape) for what `noise` and `practice` declare.
+            compete: Whether to give the image and the rivals, too.
         """
         raise NotImplementedError(f"{type(self).__name__} does not learn")
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
         """Lets lanes in `mask`, bool (B,), go on from a given frame, uint8 (B, 210, 160), for training."""
         raise NotImplementedError(f"{type(self).__name__} does not learn")
+
+    def critics(self) -> nn.ModuleDict:
+        """Fresh discriminators by adversary; training needs them, a dream does not."""
+        return nn.ModuleDict()
+
+    def contested(self) -> dict[str, nn.Parameter]:
+        """By adversary, the parameter at which its gradient and that of the other terms are compared."""
+        return {}
+
+    @classmethod
+    def reference(cls) -> nn.Module:
+        """The model as it was published, on its own tensor size, without actions.
+
+        Raises:
+            UsageError: If there is no such form.
+        """
+        raise UsageError(f"{cls.__name__} has no published form: call create_model without reference=True")

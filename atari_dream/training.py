@@ -19,12 +19,13 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from atari_dream import noise
+from atari_dream.adversary import objective_of
 from atari_dream.checkpoint import load_checkpoint, save_checkpoint
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import whole
-from atari_dream.objectives import PIXEL_WEIGHT, Rollout
+from atari_dream.objectives import PIXEL_WEIGHT
 from atari_dream.predictor import Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.training_config import TrainingConfig
@@ -33,6 +34,7 @@ from atari_dream.windows import Batch, Windows, domain_of
 
 _KEEP_SECONDS = 45.0
 _EMA = 0.999
+_CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": time.process_time}
 _BETAS = (0.9, 0.99)  # with 0.999 rectification holds the first thousand updates back
 
 
@@ -67,11 +69,21 @@ class Trainer:
         self.context = min(config.context or self.predictor.context, self.predictor.context)
         self.average = AveragedModel(self.predictor, multi_avg_fn=_average)
         self.average.to(self.fabric.device)
-        self.objective = self.fabric.setup_module(Rollout(self.predictor, self.context, _weights(config)))
+        objective = objective_of(
+            self.predictor,
+            self.context,
+            _weights(config),
+            config.free_bits,
+            config.adversary,
+            config.adversary_share,
+        )
+        groups = objective.groups()
+        self.objective = self.fabric.setup_module(objective)
         self.optimizers = {
-            "model": self.fabric.setup_optimizers(
-                torch_optimizer.RAdam(self.predictor.parameters(), lr=config.learning_rate, betas=_BETAS)
+            name: self.fabric.setup_optimizers(
+                torch_optimizer.RAdam(parameters, lr=config.learning_rate, betas=_BETAS)
             )
+            for name, parameters in groups.items()
         }
         self.step, self.elapsed, self.best = 0, 0.0, float("inf")
         if config.resume:
@@ -88,13 +100,13 @@ class Trainer:
         """
         validation = self._validation_batches()
         metrics: dict[str, float] = {}
-        kept = begun = time.monotonic() - self.elapsed
-        kept = time.monotonic()
+        clock = _CLOCKS[self.config.clock]
+        begun, kept = clock() - self.elapsed, time.monotonic()
         try:
             for batch in self._batches():
                 losses = self.update(batch)
                 self.step += 1
-                self.elapsed = time.monotonic() - begun
+                self.elapsed = clock() - begun
                 if self.step % self.config.validate_every == 0 or self.progress >= 1:
                     metrics = self._validate(validation)
                 self._log(losses)
@@ -115,19 +127,23 @@ class Trainer:
         return min(1.0, self.elapsed / (60 * (self.config.minutes or 1.0)))
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
-        """One step of every optimiser on this process's share of a joint batch."""
+        """One step of every optimiser whose turn it is, on this process's share of a joint batch."""
         key = noise.fold(
             noise.fold(noise.key_of(self.config.seed), self.step).to(batch.lane.device), batch.lane
         )
         losses, metrics = self.objective(batch, key, self.progress)
-        for name, optimizer in self.optimizers.items():
+        turns = {name: self.optimizers[name] for name in losses}
+        for optimizer in turns.values():
             for group in optimizer.param_groups:
                 group["lr"] = self.config.learning_rate * (1 - 0.99 * self.progress)
             optimizer.zero_grad()
-            self.fabric.backward(losses[name])
+        if losses:
+            self.fabric.backward(sum(losses.values()))
+        for optimizer in turns.values():
             self._clip(optimizer)
             optimizer.step()
-        self.average.update_parameters(self.predictor)
+        if "model" in turns:
+            self.average.update_parameters(self.predictor)
         return {name: value.detach() for name, value in {**losses, **metrics}.items()}
 
     def _clip(self, optimizer: Any) -> None:
@@ -215,7 +231,7 @@ class Trainer:
         """Writes the state to resume from, in full precision."""
         if self.fabric.is_global_zero:
             state = {
-                "predictor": self.predictor.state_dict(),
+                "objective": self.objective.module.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
                 "place": {"step": self.step, "elapsed": self.elapsed, "best": self.best},
@@ -249,7 +265,7 @@ class Trainer:
             raise UsageError(
                 f"{path} was made with another {', '.join(changed)}: resume with the same, or call without --resume"
             )
-        self.predictor.load_state_dict(state["predictor"])
+        self.objective.module.load_state_dict(state["objective"])
         self.average.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
@@ -267,6 +283,10 @@ def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
         "frame_skip",
         "learning_rate",
         "beta",
+        "free_bits",
+        "image_losses",
+        "adversary",
+        "adversary_share",
         "clip",
         "seed",
         "init",
@@ -276,12 +296,14 @@ def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
 
 def _weights(config: TrainingConfig) -> dict[str, float]:
     """Factors of the loss terms in nats a frame: pixels are many, outcomes few."""
-    return {"pixels": PIXEL_WEIGHT, "kl": PIXEL_WEIGHT * config.beta}
+    return {"pixels": PIXEL_WEIGHT, "kl": PIXEL_WEIGHT * config.beta, **config.image_losses}
 
 
 def _open_store(config: TrainingConfig) -> EpisodeStore:
     if not model_class(config.model).trainable:
         raise UsageError(f"model {config.model!r} is a control and does not learn")
+    if config.clock == "cpu" and config.workers:
+        raise UsageError("--clock cpu counts this process alone: give --workers 0")
     if (config.steps is None) == (config.minutes is None):
         raise UsageError("give either --steps or --minutes")
     store = EpisodeStore(config.data)
@@ -310,7 +332,7 @@ def _fabric(config: TrainingConfig) -> Any:
         accelerator=device,
         devices=here,
         num_nodes=processes // here,
-        strategy="ddp" if processes > 1 else "auto",
+        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
         precision=precision,
         loggers=TensorBoardLogger(config.state_folder, name="log", version=""),
     )

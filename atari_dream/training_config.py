@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from atari_dream.games import FRAME_SKIP
 
@@ -19,12 +19,17 @@ class TrainingConfig:
         config: What the model is built with.
         steps: Updates, or None where `minutes` counts.
         minutes: Time to train for, or None where `steps` counts.
+        clock: What minutes are: `"wall"`, or `"cpu"`, this process's own, fair on a machine that others use.
         batch: Windows in a batch, over all processes.
         context: Steps that the predictor watches first, or None for as many as when it dreams.
         horizon: Steps of each window that are predicted.
         frame_skip: Emulator frames per step.
         learning_rate: At the start; it falls linearly to a hundredth.
         beta: Weight of the latent's divergence against the pixels; above 1 the latent holds only what it must.
+        free_bits: Nats of the latent's divergence that cost nothing.
+        image_losses: Factors of `losses.IMAGE_LOSSES` of the last predicted image.
+        adversary: Loss of adversaries, a name in `losses.ADVERSARIAL`.
+        adversary_share: Share of the gradient that each adversary of the model is held at; 0 trains without.
         clip: Largest norm of the gradient.
         seed: Of weights, windows and noise.
         device: `"auto"`, `"cpu"`, `"cuda"` or `"mps"`.
@@ -43,12 +48,17 @@ class TrainingConfig:
     config: dict[str, Any] = field(default_factory=dict)
     steps: int | None = None
     minutes: float | None = None
+    clock: Literal["wall", "cpu"] = "wall"
     batch: int = 16
     context: int | None = None
     horizon: int = 12
     frame_skip: int = FRAME_SKIP
     learning_rate: float = 2e-3
     beta: float = 1.0
+    free_bits: float = 0.0
+    image_losses: dict[str, float] = field(default_factory=dict)
+    adversary: str = "bce"
+    adversary_share: float = 0.2
     clip: float = 1.0
     seed: int = 0
     device: str = "auto"

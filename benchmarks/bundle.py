@@ -4,6 +4,7 @@ Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bun
 hours on two cores; a step whose result is there is skipped. How r1 came about, `benchmarks/LOG.md` says.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,15 +58,24 @@ def make_player(game: str) -> Path:
     return player
 
 
-def make_weights(game: str, revision: str) -> None:
-    """Records, trains, and puts the best checkpoint, its weights in float16, where the package finds it."""
-    store, out = WORK / f"{game}-train", WORK / f"{game}-{MODEL}"
-    if not store.exists():
+def make_store(game: str) -> Path:
+    """What is learnt from: held random actions, and games in which they and a weak PPO agent take turns."""
+    store = WORK / f"{game}-train"
+    done = store.with_suffix(".done")
+    if not done.exists():
+        shutil.rmtree(store, ignore_errors=True)
         run(f"record --game {game} --steps 36000 --workers 2 --out {store}")
         policy = f"random=1,{make_player(game)}=3"
         run(
             f"record --game {game} --policy {policy} --steps 50000 --seed {MIXED_SEED} --workers 2 --out {store}"
         )
+        done.touch()
+    return store
+
+
+def make_weights(game: str, revision: str) -> None:
+    """Records, trains, and puts the best checkpoint, its weights in float16, where the package finds it."""
+    store, out = make_store(game), WORK / f"{game}-{MODEL}"
     shared = f"--model {MODEL} --game {game} --data {store} --batch 8 --context 4 --horizon 6 --precision bf16-mixed"
     first = Path(f"{out}-first")
     if not first.exists():

@@ -17,6 +17,12 @@ from atari_dream.training_config import TrainingConfig
 @click.option("--data", required=True, help="Folder of the store to learn from.")
 @click.option("--out", required=True, help="Folder of the checkpoint.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Time to train for.")
+@click.option(
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    help="What minutes are: cpu counts this process's own, fair on a shared machine.",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Updates to train for.")
 @click.option("--resume", is_flag=True, help="Go on from where an interrupted run stopped.")
 @click.option(
@@ -36,6 +42,24 @@ from atari_dream.training_config import TrainingConfig
     help="At the start; it falls to a hundredth.",
 )
 @click.option("--beta", type=click.FloatRange(min=0), default=1.0, help="Weight of the latent's divergence.")
+@click.option("--free-bits", type=click.FloatRange(min=0), default=0.0, help="Nats of it that cost nothing.")
+@click.option(
+    "--gdl", type=click.FloatRange(min=0), default=0.0, help="Weight of the gradient difference loss."
+)
+@click.option("--ssim", type=click.FloatRange(min=0), default=0.0, help="Weight of 1 - SSIM.")
+@click.option("--tv", type=click.FloatRange(min=0), default=0.0, help="Weight of the total variation.")
+@click.option(
+    "--adversary",
+    type=click.Choice(["bce", "lsq"]),
+    default="bce",
+    help="Loss of adversaries: cross-entropy or least squares.",
+)
+@click.option(
+    "--adversary-share",
+    type=click.FloatRange(min=0, max=1, max_open=True),
+    default=0.2,
+    help="Share of the gradient of each adversary that the model has; 0 trains without.",
+)
 @click.option("--init", help="Checkpoint whose weights to begin with.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
@@ -70,7 +94,8 @@ def train(as_json: bool, **options: Any) -> None:
             bar.set_postfix({name: f"{value:.4g}" for name, value in metrics.items()}, refresh=False)
             bar.update(progress - bar.n)
 
-        trainer = Trainer(TrainingConfig(**options), report)
+        image_losses = {name: options.pop(name) for name in ("gdl", "ssim", "tv")}
+        trainer = Trainer(TrainingConfig(**options, image_losses=image_losses), report)
         metrics = trainer.run()
     if as_json:
         click.echo(

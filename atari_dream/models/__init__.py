@@ -1,5 +1,43 @@
 """The predictors, one file each. A new one is a file and an import line here."""
 
-from atari_dream.models import background, c_lstm_vae, copy_last, emulator
+from atari_dream.models import (
+    background,
+    c_ae,
+    c_ga_ae,
+    c_gia_ae,
+    c_ia_ae,
+    c_lstm_ae,
+    c_lstm_vae,
+    c_td_ae,
+    c_td_vae,
+    c_vae,
+    copy_last,
+    emulator,
+    fc_ae,
+    fc_ga_ae,
+    fc_gia_ae,
+    fc_ia_ae,
+    fc_vae,
+    multi_scale_gan,
+)
 
-__all__ = ["background", "c_lstm_vae", "copy_last", "emulator"]
+__all__ = [
+    "background",
+    "c_ae",
+    "c_ga_ae",
+    "c_gia_ae",
+    "c_ia_ae",
+    "c_lstm_ae",
+    "c_lstm_vae",
+    "c_td_ae",
+    "c_td_vae",
+    "c_vae",
+    "copy_last",
+    "emulator",
+    "fc_ae",
+    "fc_ga_ae",
+    "fc_gia_ae",
+    "fc_ia_ae",
+    "fc_vae",
+    "multi_scale_gan",
+]
