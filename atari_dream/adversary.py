@@ -2,7 +2,7 @@
 
 Goodfellow et al. (2014), with cross-entropy or least squares (Mao et al. 2017). The schedule is the reference's: the
 predictor alone, then the discriminators alone, then both in turns. A discriminator's weight against the other terms
-follows the norms of their gradients at one layer, as in Esser et al. (2021), so that neither drowns the other.
+follows the norms of their gradients at one layer, as in Esser et al. (2021), so that none drowns the others.
 """
 
 import torch
@@ -17,7 +17,7 @@ ALONE, WARM = 0.4, 0.5
 """Share of the training after which the discriminators begin, and after which they and the predictor take turns."""
 
 _KEEP = 0.9
-_MEASURE = 8
+_MEASURE, _FOLLOW = 8, 0.3
 _SURE = 0.9
 
 
@@ -33,7 +33,7 @@ class Adversarial(Rollout):
         weights: As in `Rollout`.
         free: As in `Rollout`.
         loss: Name in `losses.ADVERSARIAL`.
-        share: Share of the gradient that each adversary is held at.
+        share: Share of the gradient that each adversary is given.
     """
 
     turn: Tensor
@@ -53,6 +53,7 @@ class Adversarial(Rollout):
         self.register_buffer("turn", torch.zeros((), dtype=torch.int64))
         for name in self.critics:
             self.register_buffer(f"weight_{name}", torch.zeros(()))
+            self.register_buffer(f"most_{name}", torch.zeros(()))
             self.register_buffer(f"share_{name}", torch.zeros(()))
             self.register_buffer(f"accuracy_{name}", torch.full((), 0.5))
 
@@ -106,15 +107,19 @@ class Adversarial(Rollout):
         return {"model": total}, terms | fooling
 
     def _balance(self, name: str, plain: Tensor, fool: Tensor) -> None:
-        """Sets an adversary's weight by the gradients at the layer that it contests."""
+        """Sets an adversary's weight by the gradients at the layer that it contests.
+
+        It never grows beyond what it was at first: once an adversary is fooled, its gradient vanishes, as it should.
+        """
         contested = self.predictor.contested()[name]
         norms = [
             _everywhere(torch.autograd.grad(term, contested, retain_graph=True)[0].float().norm())
             for term in (plain, fool)
         ]
-        weight, share = self._buffer("weight", name), self._buffer("share", name)
+        weight, share, most = (self._buffer(kind, name) for kind in ("weight", "share", "most"))
         wanted = self.share / (1 - self.share) * norms[0] / norms[1].clamp(min=1e-8)
-        weight.copy_(torch.where(weight > 0, torch.lerp(weight, wanted, 1 - _KEEP), wanted))
+        most.copy_(torch.where(weight > 0, most, wanted))
+        weight.copy_(torch.where(weight > 0, torch.lerp(weight, wanted.minimum(most), _FOLLOW), wanted))
         share.copy_(weight * norms[1] / (norms[0] + weight * norms[1]).clamp(min=1e-12))
 
     def _buffer(self, kind: str, name: str) -> Tensor:

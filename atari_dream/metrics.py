@@ -94,10 +94,15 @@ FRAME_SUMS = tuple(
 
 
 class Picture:
-    """A frame, palette codes, uint8 (210, 160), and what measures need of it, computed once."""
+    """A frame, palette codes, uint8 (210, 160), and what measures need of it, computed once.
 
-    def __init__(self, codes: np.ndarray) -> None:
-        self.codes = codes
+    Args:
+        codes: The frame.
+        raw: Its colours if they are not those of the codes, uint8 (210, 160, 3).
+    """
+
+    def __init__(self, codes: np.ndarray, raw: np.ndarray | None = None) -> None:
+        self.codes, self.raw = codes, raw
 
     @cached_property
     def scales(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -115,7 +120,7 @@ class Picture:
     @cached_property
     def colours(self) -> np.ndarray:
         """Red, green and blue, float32 (210, 160, 3) in 0 to 255."""
-        return np.take(_RGB, self.codes, axis=0)
+        return np.take(_RGB, self.codes, axis=0) if self.raw is None else self.raw.astype(np.float32)
 
     @cached_property
     def edges(self) -> np.ndarray:
@@ -155,17 +160,20 @@ def compare_frames(
         "moving": moves,
         "moving_colours": 3 * moves,
     }
-    if not wrong.any():
+    if not wrong.any() and dreamt.raw is None:
         return dict.fromkeys(FRAME_SUMS, 0.0) | always | {"ssim": 1.0, "ms_ssim": 1.0}
-    square = _SQUARE[real.codes[wrong], dreamt.codes[wrong]]
-    among = moving[wrong]
+    square = (
+        np.square(real.colours - dreamt.colours).sum(-1)
+        if dreamt.raw is not None
+        else _SQUARE[real.codes, dreamt.codes]
+    )
     fine, coarse = similarities(real, dreamt)
     return {
         **always,
         "wrong": float(wrong.sum()),
         "square": float(square.sum()),
-        "moving_square": float(square[among].sum()),
-        "moving_wrong": float(among.sum()),
+        "moving_square": float(square[moving].sum()),
+        "moving_wrong": float(wrong[moving].sum()),
         "ssim": fine,
         "ms_ssim": coarse,
         "edges": float(np.abs(real.edges - dreamt.edges).sum(dtype=np.float64)) / 255,

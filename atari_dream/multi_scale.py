@@ -52,6 +52,12 @@ class Generators(nn.ModuleList):
                 layers += [convolution(before, after, kernel, padding=kernel // 2), nn.ReLU()]
             self.append(nn.Sequential(*layers[:-1]))
 
+    def last(self, level: int) -> nn.Conv2d:
+        """The last layer of a scale."""
+        layer = list(self[level].children())[-1]
+        assert isinstance(layer, nn.Conv2d)
+        return layer
+
 
 class ScaleCritic(nn.Module):
     """The discriminator of one scale: is this patch what follows? Convolutions without padding, then dense layers."""

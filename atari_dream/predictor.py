@@ -195,7 +195,7 @@ class Predictor(nn.Module):
         """Fresh discriminators by adversary; training needs them, a dream does not."""
         return nn.ModuleDict()
 
-    def contested(self) -> dict[str, nn.Parameter]:
+    def contested(self) -> dict[str, Tensor]:
         """By adversary, the parameter at which its gradient and that of the other terms are compared."""
         return {}
 

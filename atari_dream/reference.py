@@ -7,8 +7,8 @@ numbers. What is not told there is chosen here:
 - LSTMs have logistic gates and tanh, as in Shi et al. 2015, and no ReLU; Keras' gates of 2020 were piecewise linear.
   They have no peepholes (the parameter totals leave no room), and the forget gate's bias starts at 1.
 - The activity penalty is on the sum of squares, of what dropout has left.
-- Weights start as Keras' do, and normalisation has Keras' constants: outputs that start much smaller, as PyTorch's
-  do, are lost in them.
+- Weights start as Keras' do and normalisation has Keras' constants. An untrained decoder's outputs vary less than
+  those allow for, so its logits are near 0.
 
 Left as they are: code, log-variance and output logits are normalised and dropped, so a dropped pixel is grey.
 Changed: the divergence from the prior is exact and summed, not one sample's, averaged over 30 dimensions.

@@ -11,7 +11,7 @@ import torch
 from atari_dream import dream, noise
 from atari_dream.games import ACTION_NAMES, get_game
 from atari_dream.players import RandomPlayer
-from atari_dream.predictor import Predictor
+from atari_dream.predictor import Frames, Predictor
 from atari_dream.starts import StartPool
 
 
@@ -24,12 +24,14 @@ class Rollout:
         scores: Points since the start, float64 (T + 1,).
         lives: int64 (T + 1,).
         ended: Whether the game was over, bool (T + 1,).
+        raw: Colours before they were the game's, uint8 (T + 1, 210, 160, 3), of a predictor of RGB.
     """
 
     frames: np.ndarray
     scores: np.ndarray
     lives: np.ndarray
     ended: np.ndarray
+    raw: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -71,17 +73,18 @@ def roll_lanes(
 ) -> list[Rollout]:
     """Dreams from several starts at once: a rollout for each; arguments as of `dream_steps`."""
     seen = list(dream_steps(predictor, pool, starts, actions, keys, temperature))
-    parts = [np.stack(rows, axis=1) for rows in zip(*seen, strict=True)]
+    parts = [np.stack(rows, axis=1) for rows in zip(*seen, strict=True) if rows[0] is not None]
     return [Rollout(*lane) for lane in zip(*parts, strict=True)]
 
 
 class Step(NamedTuple):
-    """What lanes show after a step: frames uint8 (B, 210, 160); scores, lives and ended (B,) as in `Rollout`."""
+    """What lanes show after a step, (B, ...) each, as in `Rollout`."""
 
     frames: np.ndarray
     scores: np.ndarray
     lives: np.ndarray
     ended: np.ndarray
+    raw: np.ndarray | None
 
 
 @torch.no_grad()
@@ -109,14 +112,15 @@ def dream_steps(
     device = next((tensor.device for tensor in predictor.state_dict().values()), torch.device("cpu"))
     begin = dream.tree_map(lambda part: part.to(device), pool.batch(starts))
     state = dream.init(predictor, begin, keys.to(device))
-    over = np.zeros(len(starts), bool)
-    now = Step(begin.frames[:, -1].cpu().numpy(), np.zeros(len(starts)), begin.lives.cpu().numpy(), over)
+    over, raw = np.zeros(len(starts), bool), _raw(dream.decode(predictor, state))
+    now = Step(begin.frames[:, -1].cpu().numpy(), np.zeros(len(starts)), begin.lives.cpu().numpy(), over, raw)
     yield now
     for codes in actions:
         if not now.ended.all():
             state, outcome = dream.step(predictor, state, torch.from_numpy(codes).to(device), temperature)
-            shown = dream.decode(predictor, state).indices()
-            now = _after(now, *(part.cpu().numpy() for part in (shown, *outcome)))
+            shown = dream.decode(predictor, state)
+            parts = (part.cpu().numpy() for part in (shown.indices(), *outcome))
+            now = _after(now, _raw(shown), *parts)
         yield now
 
 
@@ -131,13 +135,25 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _after(now: Step, frames: np.ndarray, rewards: np.ndarray, ended: np.ndarray, lives: np.ndarray) -> Step:
+def _raw(shown: Frames) -> np.ndarray | None:
+    return None if shown.raw is None else shown.raw.cpu().numpy()
+
+
+def _after(
+    now: Step,
+    raw: np.ndarray | None,
+    frames: np.ndarray,
+    rewards: np.ndarray,
+    ended: np.ndarray,
+    lives: np.ndarray,
+) -> Step:
     over = now.ended
     return Step(
         np.where(over[:, None, None], now.frames, frames),
         now.scores + np.where(over, 0.0, rewards),
         np.where(over, now.lives, lives),
         over | ended,
+        None if raw is None or now.raw is None else np.where(over[:, None, None, None], now.raw, raw),
     )
 
 

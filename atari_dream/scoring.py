@@ -89,9 +89,9 @@ def frame_sums(
     for step in range(real.steps(horizon)):
         picture = Picture(real.frames[0, step])
         for name, rollout in rollouts.items():
-            codes = rollout.frames[step + 1]
-            if not np.array_equal(codes, last[name].codes):
-                last[name] = Picture(codes)
+            codes, raw = rollout.frames[step + 1], None if rollout.raw is None else rollout.raw[step + 1]
+            if raw is not None or not np.array_equal(codes, last[name].codes):
+                last[name] = Picture(codes, raw)
             for key, value in compare_frames(picture, last[name], moving, shown).items():
                 sums[name][key][step] = value
     return sums

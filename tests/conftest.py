@@ -25,7 +25,7 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.layers import ActionEmbedding, FrameEmbedding, OutcomeHead, PaletteHead
 from atari_dream.players import RandomPlayer
 from atari_dream.pool_building import build_pool
-from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State, Target
+from atari_dream.predictor import Domain, Frames, Lesson, Noise, Outcome, Predictor, Start, State, Target
 from atari_dream.protocol import Entry, Protocol, open_entries
 from atari_dream.recorder import Recording
 from atari_dream.registry import create_model, register_model
@@ -70,8 +70,8 @@ class Tiny(Predictor):
         return Frames(state[0])
 
     def learn(
-        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor]
-    ) -> tuple[State, dict[str, Tensor]]:
+        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor], compete: bool = False
+    ) -> Lesson:
         frame, lives = state
         logits, reward, terminated = self._predict(frame, action)
         gained = (target.reward[:, None] - torch.tensor(self.domain.rewards)).abs().argmin(1)
@@ -80,7 +80,7 @@ class Tiny(Predictor):
             "reward": F.cross_entropy(reward, gained, reduction="none"),
             "terminated": F.cross_entropy(terminated, target.terminated.long(), reduction="none"),
         }
-        return (self.pixels.choose(logits.detach(), frame), lives.clone()), terms
+        return Lesson((self.pixels.choose(logits.detach(), frame), lives.clone()), terms)
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
         return torch.where(mask[:, None, None], frame, state[0]), state[1]

@@ -10,15 +10,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    "bootstrap errors layers noise palette",
+    "bootstrap design errors losses noise palette",
     "episode files games metrics objects observation",
-    "emulator episode_writer events players predictor processes training_config",
-    "dream episodes registry starts",
-    "recorder windows",
+    "emulator episode_writer events layers players predictor processes training_config",
+    "critics dream episodes multi_scale outcomes reference registry starts",
+    "autoencoders recorder windows",
     "bundled models objectives pool_building rollout truth validation",
+    "adversary",
     "checkpoint perceptual scoring",
     "alignment pictures protocol training",
-    "job replay_starts replays",
+    "gallery job replay_starts replays",
     "control domain_gap longrun minari_writer",
     "drift minari_reader",
     "drift_tables results summary",

@@ -20,8 +20,10 @@ from atari_dream.layers import (
     PaletteHead,
     ResidualBlock,
     _MixtureNLL,
+    rgb_of,
     sigmoid,
     silu,
+    snap,
 )
 from atari_dream.windows import domain_of
 
@@ -106,6 +108,77 @@ def test_a_head_learns_a_picture(frames: Tensor, store: EpisodeStore) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def head_and_frames(
+    frames: Tensor, patch: tuple[int, int] = PATCH
+) -> tuple[PaletteHead, Tensor, Tensor, Tensor]:
+    """A head with weights of its own, features, and two frames in a row."""
+    head = PaletteHead(tuple(frames.unique().tolist()), 4, patch)
+    nn.init.normal_(head.pixels.weight)
+    features = torch.randn(2, 4, 210 // patch[0], 160 // patch[1], requires_grad=True)
+    return head, features, frames[:2], frames[2:4]
+
+
+@pytest.mark.parametrize("patch", [PATCH, (2, 2)])
+def test_all_cells_sampled_are_the_whole_frame(
+    patch: tuple[int, int], frames: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for budget in ("_BUSY_PIXELS", "_CALM_PIXELS"):
+        monkeypatch.setattr(f"atari_dream.layers.{budget}", 210 * 160)
+    head, features, present, target = head_and_frames(frames, patch)
+    logits = head(features)
+    chosen = head.choose(logits, present)
+    sampled = head.sampled_nll(features, present, target, chosen, torch.rand(2, head.cells))
+    torch.testing.assert_close(sampled, head.nll(logits, present, target), rtol=1e-4, atol=1e-2)
+
+
+def test_a_sample_of_cells_is_right_on_average(frames: Tensor) -> None:
+    head, features, present, target = head_and_frames(frames)
+    logits = head(features).detach()
+    chosen = head.choose(logits, present)
+    with torch.no_grad():
+        draws = [
+            head.sampled_nll(features, present, target, chosen, torch.rand(2, head.cells)) for _ in range(40)
+        ]
+    mean, error = torch.stack(draws).mean(0), torch.stack(draws).std(0) / 40**0.5
+    assert ((mean - head.nll(logits, present, target)).abs() < 4 * error).all() and (error > 0).all()
+
+
+def test_what_changes_is_always_sampled(frames: Tensor) -> None:
+    head, features, present, _ = head_and_frames(frames)
+    target = present.clone()
+    target[:, 7:14, 8:16] = head.colours[2]
+    for _ in range(3):
+        nll = head.sampled_nll(features, present, target, target, torch.rand(2, head.cells))
+        (gradient,) = torch.autograd.grad(nll.sum(), features)
+        assert gradient[:, :, 1, 1].abs().sum() > 0
+
+
+def test_a_painted_frame_is_the_chosen_one_with_the_gradient_of_the_expected(frames: Tensor) -> None:
+    head, features, present, _ = head_and_frames(frames)
+    logits = head(features)
+    image = head.paint(logits, present)
+    assert torch.allclose(image, rgb_of(head.choose(logits, present)), atol=1e-6)
+    share = logits.softmax(-1)
+    colours = rgb_of(head.colours[1:, None, None])[:, :, 0, 0]
+    expected = share[..., 1:] @ colours + share[..., :1] * rgb_of(present).permute(0, 2, 3, 1)
+    one, other = (
+        torch.autograd.grad(part.square().sum(), features, retain_graph=True)[0]
+        for part in (
+            image - image.detach() + 1,
+            expected.permute(0, 3, 1, 2) - expected.permute(0, 3, 1, 2).detach() + 1,
+        )
+    )
+    torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_the_nearest_colour(frames: Tensor) -> None:
+    colours = frames.unique()
+    assert torch.equal(snap(rgb_of(frames), colours), frames)
+    near = (rgb_of(frames) + 0.01 * torch.randn(len(frames), 3, 210, 160)).clamp(0, 1)
+    assert torch.equal(snap(near, colours), frames)
+    assert (snap(rgb_of(frames), colours[:1]) == colours[0]).all()
 
 
 def layers() -> list[tuple[str, nn.Module, tuple[Tensor, ...]]]:

@@ -8,7 +8,7 @@ from atari_dream import noise
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.objectives import Rollout
-from atari_dream.predictor import Domain, Noise, Predictor, Start, State, Target
+from atari_dream.predictor import Domain, Lesson, Noise, Predictor, Start, State, Target
 from atari_dream.registry import create_model
 from atari_dream.windows import Batch, Windows, domain_of
 
@@ -32,13 +32,13 @@ class Counter(Predictor):
         return (start.frames[:, -1],)
 
     def learn(
-        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor]
-    ) -> tuple[State, dict[str, Tensor]]:
+        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor], compete: bool = False
+    ) -> Lesson:
         self.fed.append(state[0][:, 0, 0])
         self.told.append((action, target, noise["hum"]))
         own = torch.full_like(state[0], len(self.told) + 6)
         value = target.frame[:, 0, 0].float() * self.scale
-        return (own,), {"pixels": value, "reward": target.reward * self.scale}
+        return Lesson((own,), {"pixels": value, "reward": target.reward * self.scale})
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
         return (torch.where(mask[:, None, None], frame, state[0]),)

@@ -6,28 +6,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from model_cases import (
+    LANES,
+    NAMES,
+    REFERENCE,
+    actions,
+    build,
+    every_model,
+    flat,
+    lanes_of,
+    play,
+    trainables,
+)
 from torch import Tensor, nn
 
 import atari_dream
 from atari_dream import dream, noise
-from atari_dream.dream import DreamState, tree_map
+from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.palette import to_rgb
-from atari_dream.predictor import Domain, Frames, Outcome, Predictor, Start, Target
+from atari_dream.predictor import Domain, Frames, Predictor, Start, Target
 from atari_dream.registry import create_model, list_models, model_class
 from atari_dream.starts import StartPool
 from atari_dream.windows import domain_of
-
-SMALL: dict[str, dict[str, Any]] = {"c_lstm_vae": {"channels": 4, "deep": 16, "latent": 2}}
-"""Sizes at which a model is quick; one that is not named is built as it comes."""
-LANES = 5
-
-NAMES = [name for name in list_models() if name == "tiny" or "models" in model_class(name).__module__]
-"""The package's own models, and the one that shows that one file and one decorator are enough."""
-
-every_model = pytest.mark.parametrize("name", NAMES)
-trainables = pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).trainable])
 
 
 @pytest.fixture(scope="module")
@@ -40,44 +42,8 @@ def starts(pool: StartPool) -> Start:
     return pool.batch(np.arange(LANES))
 
 
-def build(name: str, domain: Domain) -> Predictor:
-    """The model with weights that make a difference: fresh ones may be set to change nothing."""
-    torch.manual_seed(0)
-    predictor = create_model(name, domain, **SMALL.get(name, {})).eval().requires_grad_(False)
-    for parameter in predictor.parameters():
-        parameter.copy_(torch.randn_like(parameter) * 0.2)
-    return predictor.to(memory_format=torch.channels_last)  # as checkpoints are loaded
-
-
-def actions(steps: int) -> Tensor:
-    """Raw actions, uint8 (steps, LANES, 4)."""
-    drawn = np.random.default_rng(0).choice([0, 2, 3, 4, 5], (steps, LANES, 1))
-    return torch.from_numpy(drawn.repeat(4, 2).astype(np.uint8))
-
-
-def lanes_of(start: Start, rows: list[int]) -> Start:
-    return tree_map(lambda part: part[rows], start)
-
-
-@torch.no_grad()
-def play(
-    predictor: Predictor, start: Start, key: Tensor, codes: Tensor
-) -> tuple[DreamState, list[Outcome], list[Tensor]]:
-    state = dream.init(predictor, start, key)
-    outcomes, frames = [], [dream.decode(predictor, state).indices()]
-    for action in codes:
-        state, outcome = dream.step(predictor, state, action)
-        outcomes.append(outcome)
-        frames.append(dream.decode(predictor, state).indices())
-    return state, outcomes, frames
-
-
-def flat(tree: Any) -> list[Tensor]:
-    return [tensor for part in tree for tensor in flat(part)] if isinstance(tree, tuple) else [tree]
-
-
 def test_the_names_are_there() -> None:
-    assert {"background", "c_lstm_vae", "copy_last", "emulator"} <= set(list_models())
+    assert {"background", "copy_last", "emulator", *REFERENCE} <= set(list_models())
     assert list_models() == sorted(list_models()) == atari_dream.list_models()
     assert atari_dream.create_model is create_model
 
@@ -195,14 +161,14 @@ def test_a_learnt_dream_never_reads_the_emulator(name: str, domain: Domain, star
 def test_actions_frames_and_noise_matter(name: str, domain: Domain, starts: Start) -> None:
     predictor, key = build(name, domain), noise.key_of(torch.arange(LANES))
 
-    def last(start: Start = starts, key: Tensor = key, shift: int = 0) -> Tensor:
-        _, outcomes, frames = play(predictor, start, key, (actions(3) + shift) % 18)
+    def last(start: Start = starts, key: Tensor = key, shift: int = 0, temperature: float = 1.0) -> Tensor:
+        _, outcomes, frames = play(predictor, start, key, (actions(3) + shift) % 18, temperature)
         told = torch.stack([outcome.reward for outcome in outcomes])
         return torch.cat([frames[-1].flatten().float(), told.flatten()])
 
     assert not torch.equal(last(shift=1), last())
     assert not torch.equal(last(start=starts._replace(frames=starts.frames.flip(0))), last())
-    assert not torch.equal(last(key=key + 1), last())
+    assert not torch.equal(last(key=key + 1, temperature=1e3), last(temperature=1e3))
 
 
 @trainables
@@ -218,11 +184,11 @@ def test_every_parameter_learns(name: str, domain: Domain, starts: Start) -> Non
             terminated=torch.arange(LANES) % 2 == 0,
             lives=torch.tensor([3, 2, -1, 3, 2]),
         )
-        drawn = dream.draw(predictor, key, torch.full_like(key, t))
-        state, terms = predictor.learn(state, action, target, drawn)
-        state = predictor.show(state, target.frame, torch.arange(LANES) == 1)
+        drawn = dream.draw_practice(predictor, key, torch.full_like(key, t))
+        lesson = predictor.learn(state, action, target, drawn)
+        state = predictor.show(lesson.state, target.frame, torch.arange(LANES) == 1)
         assert torch.equal(predictor.decode(state).indices()[1], target.frame[1])
-        for term in terms.values():
+        for term in lesson.terms.values():
             assert term.shape == (LANES,) and term.isfinite().all()
             total = total + term.sum()
     total.backward()

@@ -24,7 +24,7 @@ from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
 
 SMALL = {"channels": 8, "deep": 8, "latent": 2}
-WHERE = "predictor"
+WHERE = "objective"
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_the_seed_decides(config: TrainingConfig) -> None:
     assert equal(one, trained(other_folder(config, "again")))
     assert not equal(one, trained(other_folder(config, "other", seed=1)))
     begun = Trainer(other_folder(config, "begun")).predictor.state_dict()
-    assert any(not torch.equal(one[f"{WHERE}.{name}"], weight) for name, weight in begun.items())
+    assert any(not torch.equal(one[f"{WHERE}.predictor.{name}"], weight) for name, weight in begun.items())
 
 
 @pytest.mark.slow
@@ -309,6 +309,10 @@ def test_two_processes_are_one_with_the_joint_batch(config: TrainingConfig, tmp_
         torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-5, msg=name)
     before = Trainer(other_folder(config, "begun")).predictor.state_dict()
     assert (
-        max((one[f"{WHERE}.{name}"] - before[name]).abs().max() for name in before if name.endswith("weight"))
+        max(
+            (one[f"{WHERE}.predictor.{name}"] - before[name]).abs().max()
+            for name in before
+            if name.endswith("weight")
+        )
         > 1e-4
     )

@@ -151,10 +151,9 @@ class Autoencoder(OutcomePredictor):
             return Lesson(after, terms)
         image = self.pixels.paint(self.pixels(drawing.frame), present)
         truth, now = rgb_of(target.frame), rgb_of(present)
-        rivals = {
-            "image": Rivals((now, truth), (now, image)),
-            "latent": Rivals((noise["code"],), (seen.code,)),
-        }
+        rivals = {"image": Rivals((now, truth), (now, image))}
+        if "latent" in self.design.adversaries:
+            rivals["latent"] = Rivals((noise["code"],), (seen.code,))
         return Lesson(after, terms, image, truth, {name: rivals[name] for name in self.design.adversaries})
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:

@@ -78,7 +78,7 @@ class Dense(Autoencoder):
         made = {"image": lambda: ImageCritic(), "latent": lambda: CodeCritic(*self.code)}
         return nn.ModuleDict({name: made[name]() for name in self.design.adversaries})
 
-    def contested(self) -> dict[str, nn.Parameter]:
+    def contested(self) -> dict[str, Tensor]:
         """The last layer of the decoder, and of the encoder."""
         return {"image": self.pixels.pixels.weight, "latent": self.enter.weight}
 

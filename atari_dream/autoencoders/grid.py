@@ -80,6 +80,6 @@ class GridAutoencoder(Autoencoder):
         made = {"image": lambda: ImageCritic(), "latent": lambda: GridCritic(self.deep)}
         return nn.ModuleDict({name: made[name]() for name in self.design.adversaries})
 
-    def contested(self) -> dict[str, nn.Parameter]:
+    def contested(self) -> dict[str, Tensor]:
         """The last layer of the decoder, and the last strided one of the encoder."""
         return {"image": self.pixels.pixels.weight, "latent": self.down.weight}

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.layers import GRID, PATCH, ActionEmbedding, FrameEmbedding, OutcomeHead, rgb_of, snap
 from atari_dream.losses import gradient_difference
-from atari_dream.multi_scale import CROP, FRAMES, Generators, MultiScaleCritic, ReferenceGenerator, pyramid
+from atari_dream.multi_scale import (
+    CROP,
+    FRAMES,
+    SCALES,
+    Generators,
+    MultiScaleCritic,
+    ReferenceGenerator,
+    pyramid,
+)
 from atari_dream.outcomes import OutcomePredictor, lives_after
 from atari_dream.predictor import Domain, Frames, Lesson, Noise, Outcome, Rivals, Start, State, Target
 from atari_dream.registry import register_model
@@ -45,17 +53,18 @@ class MultiScaleGAN(OutcomePredictor):
         self.divide = divide
         self.act = ActionEmbedding(domain.frame_skip, 4)
         self.scales = Generators(extra=4, divide=divide)
-        for scale in self.scales:
-            nn.init.zeros_(scale[-1].weight)
-            nn.init.zeros_(scale[-1].bias)
+        for level in range(SCALES):
+            for parameter in self.scales.last(level).parameters():
+                nn.init.zeros_(parameter)
         self.embed = FrameEmbedding(2, channels)
         self.steer = ActionEmbedding(domain.frame_skip, channels)
         self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
         self.practice = {"place": Noise("gumbel", GRID)}
 
     def init(self, start: Start) -> State:
-        """Takes up the last four frames."""
-        frames = tuple(start.frames[:, -1 - age].clone() for age in range(FRAMES))
+        """Takes up the last four frames; the first stands for those that are not there."""
+        known = start.frames.shape[1]
+        frames = tuple(start.frames[:, max(-1 - age, -known)].clone() for age in range(FRAMES))
         return (*frames, _bytes(rgb_of(frames[0])), start.lives.clone())
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
@@ -76,13 +85,13 @@ class MultiScaleGAN(OutcomePredictor):
         """Predicts a crop where something moves; then goes on from the real frame."""
         frames, lives = state[:FRAMES], state[-1]
         top, left = _moving(frames[0] != target.frame, noise["place"])
-        seen, real = (_crop(part, top, left) for part in (_stack(frames), rgb_of(target.frame) * 2 - 1))
-        made, real = self._generate(seen, action), pyramid(real)
+        seen, follows = (_crop(part, top, left) for part in (_stack(frames), rgb_of(target.frame) * 2 - 1))
+        made, real = self._generate(seen, action), pyramid(follows)
         size = CROP * CROP
         terms = {
             "square": size
-            * _mean((a - b).square().flatten(1).mean(1) for a, b in zip(made, real, strict=False)),
-            "gradient": size * _mean(gradient_difference(a, b) for a, b in zip(made, real, strict=False)),
+            * _mean((a - b).square().flatten(1).mean(1) for a, b in zip(made, real, strict=True)),
+            "gradient": size * _mean(gradient_difference(a, b) for a, b in zip(made, real, strict=True)),
         }
         terms |= self.outcome_terms(self._outcome(frames, action), lives, target)
         shown = (target.frame, *frames[:-1], _bytes(rgb_of(target.frame)), lives_after(lives, target))
@@ -100,9 +109,9 @@ class MultiScaleGAN(OutcomePredictor):
         """The discriminators of all scales, as one."""
         return nn.ModuleDict({"image": MultiScaleCritic(self.divide)})
 
-    def contested(self) -> dict[str, nn.Parameter]:
+    def contested(self) -> dict[str, Tensor]:
         """The last layer of the finest scale."""
-        return {"image": self.scales[-1][-1].weight}
+        return {"image": self.scales.last(-1).weight}
 
     @classmethod
     def reference(cls) -> nn.Module:
