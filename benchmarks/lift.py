@@ -20,7 +20,8 @@ from atari_dream.checkpoint import commit, versions
 from atari_dream.episodes import EpisodeStore
 from atari_dream.files import FORMAT, write_json
 from atari_dream.games import GAMES
-from atari_dream.replays.lifting import EXACT, Found, Passage, Proposer, attempt, lift, lifted_parts, summary
+from atari_dream.replays.lifted_pool import Verified, summary
+from atari_dream.replays.lifting import EXACT, Found, Passage, Proposer, attempt, lift, lifted_parts
 from atari_dream.replays.ram_reader import Recordings, learn_reader, save_reader
 from atari_dream.replays.search import Beside, Donors, Run, follow
 
@@ -71,7 +72,7 @@ def measure(store: EpisodeStore, asked: argparse.Namespace) -> dict[str, Any]:
         for index in range(len(store))
     ]
     told |= {
-        "lifted": summary(store, found),
+        "lifted": summary(store, [Verified.of(store, one) for one in found]),
         "replays": [replay(store, one, rams[one.episode]) for one in found],
     }
     return told | {"seconds": process_time() - begun}

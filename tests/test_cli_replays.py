@@ -95,6 +95,30 @@ def test_ctrl_c_keeps_what_is_finished(
     assert "2 more replays, 0 skipped; 4 replays" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("form", "writer", "told"),
+    [
+        ("agc", "write_all", "keeps what is finished"),
+        ("minari", "to_minari", "keeps nothing of it: a data set is whole or not there"),
+    ],
+)
+def test_a_stopped_export_says_what_is_kept(
+    form: str,
+    writer: str,
+    told: str,
+    store: EpisodeStore,
+    tmp_path: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"atari_dream.cli.export.{writer}", stop)
+    assert call("export", "--store", str(store.path), "--to", form, "--out", str(tmp_path / "out")) == 130
+    assert f"interrupted, {tmp_path / 'out'} {told}\n" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_export_and_ingest_give_the_same(tmp_path: Path, capsys: Captured) -> None:
     store, out, back = (str(tmp_path / name) for name in ("store", "out", "back"))

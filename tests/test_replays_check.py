@@ -12,7 +12,7 @@ from atari_dream.replays.check import Check, check_timing
 from atari_dream.replays.layout import ReplayFolder
 from atari_dream.replays.timing import Finding
 
-Seen = list[tuple[np.ndarray, np.ndarray]]
+Seen = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 @pytest.mark.parametrize(
@@ -38,34 +38,33 @@ def test_what_was_found_is_told_in_a_line(finding: Finding, told: str) -> None:
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Seen]:
-    """What the two finders are given."""
-    given: dict[str, Seen] = {}
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """What the finder is given."""
+    given: Seen = []
 
-    def finder(name: str) -> None:
-        def find(replays: Iterable[tuple[np.ndarray, np.ndarray]], game: str) -> Finding:
-            assert game == "qbert"
-            given[name] = list(replays)
-            return Finding(7, 1.0, 1, ())
+    def find(
+        replays: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], game: str
+    ) -> tuple[Finding, Finding]:
+        assert game == "qbert"
+        given.extend(replays)
+        return Finding(7, 1.0, 1, ()), Finding(8, 1.0, 1, ())
 
-        monkeypatch.setattr(check, name, find)
-
-    finder("action_shift")
-    finder("reward_shift")
+    monkeypatch.setattr(check, "both_shifts", find)
     return given
 
 
-def test_pictures_and_rows_go_to_the_finders(tmp_path: Path, seen: dict[str, Seen]) -> None:
+def test_pictures_and_rows_go_to_the_finder(tmp_path: Path, seen: Seen) -> None:
     write_replay(tmp_path, "17")
     checks = check_timing(ReplayFolder(tmp_path, reward_shift=5))
-    assert [(one.what, one.declared) for one in checks] == [("action shift", 2), ("reward shift", 5)]
-    for name, rows in (("action_shift", ACTIONS), ("reward_shift", np.cumsum(REWARDS).tolist())):
-        ((frames, told),) = seen[name]
-        assert told.tolist() == rows and len(frames) == ROWS
-        np.testing.assert_array_equal(frames[3][:203], codes(3)[:203])
+    told = [(one.what, one.declared, one.finding.shift) for one in checks]
+    assert told == [("action shift", 2, 7), ("reward shift", 5, 8)]
+    ((frames, actions, scores),) = seen
+    assert actions.tolist() == ACTIONS and scores.tolist() == np.cumsum(REWARDS).tolist()
+    assert len(frames) == ROWS
+    np.testing.assert_array_equal(frames[3][:203], codes(3)[:203])
 
 
-def test_a_replay_counts_up_to_its_first_damage(tmp_path: Path, seen: dict[str, Seen]) -> None:
+def test_a_replay_counts_up_to_its_first_damage(tmp_path: Path, seen: Seen) -> None:
     (write_replay(tmp_path, "1") / "6.png").unlink()
     text = lines()
     text[10] = "8, x"
@@ -73,4 +72,4 @@ def test_a_replay_counts_up_to_its_first_damage(tmp_path: Path, seen: dict[str, 
     write_replay(tmp_path, "3", ["nothing"])
     (write_replay(tmp_path, "4") / "0.png").write_bytes(b"")
     check_timing(ReplayFolder(tmp_path))
-    assert [len(frames) for frames, _ in seen["action_shift"]] == [6, 8]
+    assert [len(frames) for frames, *_ in seen] == [6, 8]

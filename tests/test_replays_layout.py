@@ -30,6 +30,14 @@ def test_replays_and_pictures_come_in_order_of_their_numbers(tmp_path: Path) -> 
     assert list(replays[-1].pictures()) == list(range(14))
 
 
+def test_the_replays_are_those_of_the_first_call(tmp_path: Path) -> None:
+    write_replay(tmp_path, "17")
+    found = ReplayFolder(tmp_path)
+    assert [replay.number for replay in found.replays()] == ["17"]
+    write_replay(tmp_path, "18")
+    assert [replay.number for replay in found.replays()] == ["17"]
+
+
 def test_pictures_are_numbered_from_1_where_none_is_0(tmp_path: Path) -> None:
     screens = write_replay(tmp_path, "17")
     assert ReplayFolder(tmp_path).first_picture == 0

@@ -14,18 +14,8 @@ from atari_dream.cli.lift import lift as lift_command
 from atari_dream.emulator import INJECT, Emulator, injections_in
 from atari_dream.episodes import Episode, EpisodeStore
 from atari_dream.errors import UsageError
-from atari_dream.replays.lifting import (
-    EXACT,
-    Found,
-    Lifted,
-    Passage,
-    Proposer,
-    lift,
-    lift_pool,
-    lifted_parts,
-    summary,
-    verify,
-)
+from atari_dream.replays.lifted_pool import Verified, lift_pool, summary
+from atari_dream.replays.lifting import EXACT, Found, Lifted, Passage, Proposer, lift, lifted_parts, verify
 from atari_dream.replays.ram_reader import RamReader
 from atari_dream.replays.search import Beside, Donors, Run, follow, mend, refine, run
 from atari_dream.starts import CONTEXT, StartPool
@@ -231,7 +221,7 @@ def replay_store(path: Path, passages: list[Passage]) -> EpisodeStore:
 def test_a_pool_of_lifted_starts_is_real(passage: Passage, played: Played, tmp_path: Path) -> None:
     store = replay_store(tmp_path / "store", [passage])
     found = Found(0, [], [[Run(10, played.ram[10], 120), Run(150, played.ram[150], 400)]])
-    pool = lift_pool(store, [found], tmp_path / "pool", count=256)
+    pool = lift_pool(store, [Verified.of(store, found)], tmp_path / "pool", count=256)
     assert {len(injections_in(pool.recipe(index))) for index in range(len(pool))} == {1, 2}
     assert sorted(entry["step"] for entry in pool.entries) == [74, 138, 151, 202, 215, 266, 279, 330]
     starts, emulator, restored = pool.batch(np.arange(len(pool))), Emulator("pacman"), Emulator("pacman")
@@ -264,11 +254,12 @@ def played_points(passage: Passage, frame: int, step: int) -> float:
 def test_nothing_lifted_makes_no_pool(passage: Passage, played: Played, tmp_path: Path) -> None:
     store = replay_store(tmp_path / "store", [passage])
     poked = edited(played.ram[10], _123=played.ram[10, LIVES] ^ 1)
-    found = [Found(0, [], [[Run(10, poked, 400)]])]
+    verified = [Verified.of(store, Found(0, [], [[Run(10, poked, 400)]]))]
     with pytest.raises(UsageError, match=r"no state of .* was lifted: give the search more with --budget"):
-        lift_pool(store, found, tmp_path / "pool", 10)
+        lift_pool(store, verified, tmp_path / "pool", 10)
     assert not (tmp_path / "pool").exists()
-    assert summary(store, found) | {"frames": 0} == dict.fromkeys(summary(store, found), 0) | {"replays": 1}
+    told = summary(store, verified)
+    assert told | {"frames": 0} == dict.fromkeys(told, 0) | {"replays": 1}
 
 
 def test_only_what_is_verified_is_summed_up(passage: Passage, played: Played, tmp_path: Path) -> None:
@@ -277,7 +268,7 @@ def test_only_what_is_verified_is_summed_up(passage: Passage, played: Played, tm
         Found(0, [], [[Run(10, played.ram[10], 400)]]),
         Found(1, [], [[Run(380, played.ram[380], 400)]]),
     ]
-    told = summary(store, claims)
+    told = summary(store, [Verified.of(store, claim) for claim in claims])
     assert (told["replays"], told["lifted"], told["frames"], told["exact_frames"]) == (2, 1, 800, 390)
 
 

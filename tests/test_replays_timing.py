@@ -10,7 +10,15 @@ from atari_dream.errors import UsageError
 from atari_dream.games import Game
 from atari_dream.recorder import Recording
 from atari_dream.replays import timing
-from atari_dream.replays.timing import DIGITS, SHIFTS, SURE, Finding, action_shift, reward_shift
+from atari_dream.replays.timing import (
+    DIGITS,
+    SHIFTS,
+    SURE,
+    Finding,
+    action_shift,
+    both_shifts,
+    reward_shift,
+)
 
 GAMES = tuple(DIGITS)
 Replay = tuple[np.ndarray, np.ndarray]
@@ -100,8 +108,9 @@ def test_no_more_replays_are_read_than_asked_for(find: object, toy: str) -> None
 
 
 def test_a_game_whose_score_is_unknown_is_told() -> None:
-    with pytest.raises(UsageError, match=r"unknown score display of game 'qberd': .* nearest is 'qbert'"):
-        reward_shift([], "qberd")
+    for find in (reward_shift, both_shifts):
+        with pytest.raises(UsageError, match=r"unknown score display of game 'qberd': .* nearest is 'qbert'"):
+            find([], "qberd")
 
 
 @dataclass
@@ -172,6 +181,16 @@ def test_what_does_not_tell_is_no_finding(toy: str) -> None:
         assert action_shift(replays, toy) == silent == reward_shift(replays, toy)
     assert action_shift([(pictures, np.zeros_like(actions))], toy)[:3] == (None, 0.0, 0)
     assert reward_shift([(pictures, np.zeros(len(pictures)))], toy) == silent
+
+
+@pytest.mark.slow
+def test_both_shifts_are_found_in_one_reading(toy: str) -> None:
+    replays = [(*played(seed, 2), scored(40, toy, 3)[1][:503]) for seed in range(3)]
+    both = both_shifts(iter(replays), toy, frames=700)
+    alone = [(pictures, actions) for pictures, actions, _ in replays[:2]]
+    shown = [(pictures, scores) for pictures, _, scores in replays[:2]]
+    assert both == (action_shift(alone, toy), reward_shift(shown, toy))
+    assert both[0].shift == 2 and both[1].events > 0
 
 
 @pytest.mark.slow

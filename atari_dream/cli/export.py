@@ -16,6 +16,8 @@ from atari_dream.replays.export import export as write_all
 
 _OF = {"agc": ("palette", "workers"), "minari": ("identity", "full_action_space")}
 """Options that mean something for one form only."""
+_KEPT = {"agc": "keeps what is finished", "minari": "keeps nothing of it: a data set is whole or not there"}
+"""What the folder holds of an export that was stopped."""
 
 
 @click.command()
@@ -54,7 +56,8 @@ def export(
     """Write a store as replays, or as a data set of Minari; `ingest` reads both back.
 
     As replays, frames, actions, rewards, lives and endings come back the same, and emulator states do not; Ctrl-C keeps
-    every finished episode, and called again, it goes on. As a data set of Minari, everything comes back.
+    every finished episode, and called again, it goes on. As a data set of Minari, everything comes back; Ctrl-C leaves
+    nothing.
 
     Example: atari-dream export --store stores/pacman-60hz --out replays
     """
@@ -69,7 +72,7 @@ def export(
                 root = write_all(store, out, palette, workers, bar.update)
         except KeyboardInterrupt:
             bar.close()
-            click.echo(f"atari-dream: interrupted, {out} keeps what is finished", err=True)
+            click.echo(f"atari-dream: interrupted, {out} {_KEPT[form]}", err=True)
             sys.exit(130)
     told = {"game": store.game, "episodes": len(store), "frames": store.frames}
     if as_json:

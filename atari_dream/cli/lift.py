@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from atari_dream.cli.options import json_option, seed_option
 from atari_dream.episodes import EpisodeStore
-from atari_dream.replays.lifting import Found, Passage, Proposer, lift_pool, summary
+from atari_dream.replays.lifted_pool import Verified, lift_pool, summary
+from atari_dream.replays.lifting import Found, Passage, Proposer
 from atari_dream.replays.lifting import lift as lift_one
 from atari_dream.replays.ram_reader import RamReader, Recordings, learn_reader, load_reader, save_reader
 from atari_dream.replays.search import Donors
@@ -82,8 +83,9 @@ def lift(
     except KeyboardInterrupt:
         click.echo(f"atari-dream: interrupted, {folder} keeps {len(found)} finished replays", err=True)
         sys.exit(130)
-    pool = lift_pool(replays, found, out, count, seed)
-    told = {"pool": str(out), "game": replays.game, "starts": len(pool), **summary(replays, found)}
+    verified = [Verified.of(replays, one) for one in found]
+    pool = lift_pool(replays, verified, out, count, seed)
+    told = {"pool": str(out), "game": replays.game, "starts": len(pool), **summary(replays, verified)}
     if as_json:
         click.echo(json.dumps(told, indent=1))
     else:

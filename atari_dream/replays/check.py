@@ -8,8 +8,8 @@ import numpy as np
 from atari_dream.replays.damage import Damage, UnreadableError
 from atari_dream.replays.layout import ReplayFolder
 from atari_dream.replays.reader import DamagedError, read_frame
-from atari_dream.replays.timing import SURE, Finding, action_shift, reward_shift
-from atari_dream.replays.trajectory import Trajectory, read_trajectory
+from atari_dream.replays.timing import SURE, Finding, both_shifts
+from atari_dream.replays.trajectory import read_trajectory
 
 _LONGEST = 3000
 """Pictures of one replay, which are in memory together."""
@@ -49,16 +49,15 @@ class Check(NamedTuple):
 def check_timing(replays: ReplayFolder) -> tuple[Check, Check]:
     """Measures both shifts on the first replays, as far as they are whole."""
     timing = replays.source.timing
-    acted = ((pictures, rows.actions) for pictures, rows in _whole(replays))
-    scored = ((pictures, rows.scores) for pictures, rows in _whole(replays))
+    acted, scored = both_shifts(_whole(replays), replays.game)
     return (
-        Check("action shift", timing.action_shift, action_shift(acted, replays.game)),
-        Check("reward shift", timing.reward_shift, reward_shift(scored, replays.game)),
+        Check("action shift", timing.action_shift, acted),
+        Check("reward shift", timing.reward_shift, scored),
     )
 
 
-def _whole(replays: ReplayFolder) -> Iterator[tuple[np.ndarray, Trajectory]]:
-    """Each replay's frames, uint8 (P, 210, 160), and rows, up to the first piece of damage."""
+def _whole(replays: ReplayFolder) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Each replay's frames, uint8 (P, 210, 160), up to the first piece of damage, and its actions and scores by row."""
     for replay in replays.replays():
         try:
             rows = read_trajectory(replay.trajectory, Damage())
@@ -73,4 +72,4 @@ def _whole(replays: ReplayFolder) -> Iterator[tuple[np.ndarray, Trajectory]]:
             except (KeyError, DamagedError, UnreadableError):
                 break
         if frames:
-            yield np.stack(frames), rows
+            yield np.stack(frames), rows.actions, rows.scores

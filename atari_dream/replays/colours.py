@@ -26,7 +26,7 @@ _HEX = (
 _JAVATARI = np.repeat(np.frombuffer(bytes.fromhex(_HEX), np.uint8).reshape(128, 3), 2, axis=0)
 
 Palette = Literal["agc", "ale"]
-PALETTES: dict[str, np.ndarray] = {"agc": _JAVATARI, "ale": PALETTE}
+PALETTES: dict[Palette, np.ndarray] = {"agc": _JAVATARI, "ale": PALETTE}
 """RGB of each palette code, uint8 (256, 3), as the replays show it and as ALE does."""
 UNKNOWN = 1
 """Stands for a colour that is not in a palette; real codes are even."""

@@ -112,13 +112,12 @@ class ReplayFolder:
         )
 
     def replays(self) -> Iterator[Replay]:
-        """All replays, by number."""
-        texts = {path.stem: path for path in self._trajectories.glob("*.txt") if path.stem.isdecimal()}
-        for number in sorted(texts, key=lambda name: (int(name), name)):
+        """All replays, by number, as they lie there at the first call."""
+        for number, trajectory in self._texts.items():
             about = self._about.get(number, {})
             identity = about.get("id", f"{self.game}-{self.root.name}-{number}")
             screens = self.root / "screens" / self.folder / number
-            yield Replay(identity, number, texts[number], screens, about)
+            yield Replay(identity, number, trajectory, screens, about)
 
     @cached_property
     def first_picture(self) -> int:
@@ -127,9 +126,15 @@ class ReplayFolder:
 
     def silent(self) -> list[str]:
         """Numbers of folders of pictures without a trajectory."""
-        known = {replay.number for replay in self.replays()}
         folders = (self.root / "screens" / self.folder).glob("*/")
-        return sorted({folder.name for folder in folders if folder.name.isdecimal()} - known, key=int)
+        numbers = {folder.name for folder in folders if folder.name.isdecimal()}
+        return sorted(numbers - self._texts.keys(), key=int)
+
+    @cached_property
+    def _texts(self) -> dict[str, Path]:
+        """The rows of each replay, by number."""
+        texts = {path.stem: path for path in self._trajectories.glob("*.txt") if path.stem.isdecimal()}
+        return dict(sorted(texts.items(), key=lambda item: (int(item[0]), item[0])))
 
     @property
     def _trajectories(self) -> Path:

@@ -1,31 +1,29 @@
-"""Human replays as real emulator states: memory is proposed, injected, mended, verified, and made into a start pool.
+"""Human replays as real emulator states: memory is proposed, injected, mended and verified.
 
 A state counts only as far as the emulator, from power-on and by its recipe alone, shows every pixel that the replay
 shows, frame by frame under the human's actions, and pays the same points.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from atari_dream.emulator import ALE_VERSION, BOOT_FRAMES, INJECT, RAM_SIZE, Emulator, rom_hash
+from atari_dream.emulator import BOOT_FRAMES, INJECT, RAM_SIZE, Emulator
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
-from atari_dream.files import FORMAT, read_json, sha256, whole, write_json
-from atari_dream.games import FRAME_SKIP, HEIGHT, get_game
-from atari_dream.pool_building import STRATUM_STEPS, choose_starts, most_frequent, stratum_of, write_arrays
+from atari_dream.files import FORMAT, read_json, write_json
+from atari_dream.games import FRAME_SKIP, HEIGHT
 from atari_dream.replays.ram_reader import FRAMES, RamReader
 from atari_dream.replays.search import Beside, Donors, Run, follow, refine, run
-from atari_dream.starts import CONTEXT, StartPool, state_entry
+from atari_dream.starts import CONTEXT
 
 EXACT = 60
 """Frames that must be exact after an injection, and after a start."""
+BEFORE = CONTEXT * FRAME_SKIP
+"""Frames of context that a start has."""
 
-_BEFORE = CONTEXT * FRAME_SKIP
 _STRIDE = 32
 """Frames from one attempt that failed to the next."""
 _SURE = 0.95
@@ -160,11 +158,11 @@ class Lifted(NamedTuple):
 
     def starts(self) -> range:
         """Frames that may be starts: with context since the first injection, and 60 right frames after them."""
-        return range(max(self.frame + 1, self.begin + _BEFORE), self.last - EXACT + 1, _BEFORE)
+        return range(max(self.frame + 1, self.begin + BEFORE), self.last - EXACT + 1, BEFORE)
 
-    def tape(self, passage: Passage) -> np.ndarray:
-        """The recipe and all actions that are verified, uint8 (R,)."""
-        return np.concatenate([self.recipe, passage.actions[self.frame : self.last]])
+    def tape(self, actions: np.ndarray) -> np.ndarray:
+        """The recipe and all of a replay's actions that are verified, uint8 (R,)."""
+        return np.concatenate([self.recipe, actions[self.frame : self.last]])
 
 
 def verify(game: str, passage: Passage, chain: Sequence[Run]) -> Iterator[Lifted]:
@@ -233,129 +231,7 @@ class Found(NamedTuple):
         return cls(episode, [Attempt(*one) for one in data["attempts"]], chains)
 
 
-def lift_pool(
-    store: EpisodeStore, found: Sequence[Found], path: str | os.PathLike[str], count: int, seed: int = 0
-) -> StartPool:
-    """Makes a pool of verified human situations; each is played from power-on once more.
-
-    Args:
-        store: The replays.
-        found: What was found in them.
-        path: Folder of the pool; it appears whole or not at all.
-        count: Most starts to take.
-        seed: Seed of the draw.
-
-    Raises:
-        UsageError: If nothing was verified.
-    """
-    candidates = [start for one in found for start in _candidates(store, one)]
-    if not candidates:
-        raise UsageError(f"no state of {store.path} was lifted: give the search more with --budget")
-    chosen = choose_starts(candidates, min(count, len(candidates)), seed)
-    header, arrays = _collect(store, {one.episode: one for one in found}, chosen)
-    with whole(Path(path)) as fresh:
-        fresh.mkdir()
-        write_arrays(fresh / "pool.zip", arrays)
-        write_json(fresh / "pool.json", {**header, "sha256": sha256(fresh / "pool.zip")})
-    return StartPool.load(path, store.game)
-
-
 def lifted_parts(store: EpisodeStore, found: Found) -> tuple[Passage, list[Lifted]]:
     """A replay, rows that it lacks filled in where it is lifted, and its verified parts."""
     passage = Passage.of(store, found.episode)
     return passage, [part for chain in found.chains for part in verify(store.game, passage, chain)]
-
-
-def _candidates(store: EpisodeStore, found: Found) -> Iterator[tuple[str, int, int]]:
-    """Every start of a replay, as (stratum, episode, frame)."""
-    passage, parts = lifted_parts(store, found)
-    for part in parts:
-        for frame, emulator in _visit(store.game, passage, part, part.starts()):
-            yield _happens(emulator, passage.actions[frame : part.last]), found.episode, frame
-
-
-def _visit(
-    game: str, passage: Passage, part: Lifted, frames: Sequence[int]
-) -> Iterator[tuple[int, Emulator]]:
-    """The emulator at frames of a part, in their order; it may be played with."""
-    emulator = Emulator(game)
-    emulator.follow(part.recipe[BOOT_FRAMES:])
-    now = part.frame
-    for frame in frames:
-        emulator.step(passage.actions[now:frame])
-        now, state = frame, emulator.save()
-        yield frame, emulator
-        emulator.restore(state)
-
-
-def _happens(emulator: Emulator, actions: np.ndarray) -> str:
-    """The stratum of an emulator's state under the actions after it."""
-    rewards, lives = [], [emulator.lives]
-    for codes in _by_step(actions)[:STRATUM_STEPS]:
-        rewards.append(emulator.step(codes))
-        lives.append(emulator.lives)
-    return stratum_of(np.array(rewards), np.array(lives), emulator.over, 0)
-
-
-def _by_step(actions: np.ndarray) -> np.ndarray:
-    """Raw actions in agent steps, uint8 (T, FRAME_SKIP); an incomplete last one is left out."""
-    return actions[: len(actions) // FRAME_SKIP * FRAME_SKIP].reshape(-1, FRAME_SKIP)
-
-
-def _collect(
-    store: EpisodeStore, found: dict[int, Found], chosen: Sequence[tuple[str, int, int]]
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Plays up to the chosen starts and gathers what a pool holds."""
-    entries: list[dict[str, Any]] = []
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("frames", "actions", "ale", "ram", "tapes")}
-    begin = 0
-    for episode, group in groupby(chosen, key=lambda item: item[1]):
-        strata = {frame: stratum for stratum, _, frame in group}
-        passage, lifted = lifted_parts(store, found[episode])
-        scores = np.concatenate([[0.0], np.cumsum(passage.rewards)])
-        for part in lifted:
-            tape = part.tape(passage)
-            here = [frame for frame in part.starts() if frame in strata]
-            strata_here = {frame: strata.pop(frame) for frame in here}
-            for frame, emulator in _visit(store.game, passage, part, here):
-                name = store.entries[episode]["id"]
-                identity = {"episode": name, "step": frame, "stratum": strata_here[frame]}
-                played = len(part.recipe) + frame - part.frame
-                state = state_entry(emulator, begin, played, begin + len(tape))
-                entries.append({"id": f"{name}@{frame}", **identity, **state, "score": float(scores[frame])})
-                parts["frames"].append(passage.frames[frame - _BEFORE + FRAME_SKIP : frame + 1 : FRAME_SKIP])
-                parts["actions"].append(_by_step(passage.actions[frame - _BEFORE : frame]))
-                parts["ale"].append(emulator.save())
-                parts["ram"].append(emulator.ram)
-            parts["tapes"].append(tape if here else tape[:0])
-            begin += len(parts["tapes"][-1])
-    arrays = {name: np.stack(part) for name, part in parts.items() if name != "tapes"}
-    arrays["tapes"] = np.concatenate(parts["tapes"])
-    arrays["usual"] = most_frequent(arrays["frames"].reshape(-1, *arrays["frames"].shape[2:]))
-    header = {
-        "format": FORMAT,
-        "game": store.game,
-        "frame_skip": FRAME_SKIP,
-        "rom": rom_hash(get_game(store.game).rom),
-    }
-    return {**header, "ale_py": ALE_VERSION, "starts": entries}, arrays
-
-
-def summary(store: EpisodeStore, found: Sequence[Found]) -> dict[str, int]:
-    """How much is lifted: replays, frames, searches; only what is verified counts."""
-    parts = {one.episode: lifted_parts(store, one)[1] for one in found}
-    every = [part for lifted in parts.values() for part in lifted]
-    return {
-        "replays": len(found),
-        "lifted": sum(bool(lifted) for lifted in parts.values()),
-        "frames": sum(store.entries[one.episode]["length"] for one in found),
-        "exact_frames": sum(_union(lifted) for lifted in parts.values()),
-        "attempts": sum(len(one.attempts) for one in found),
-        "injections": len(every),
-        "possible_starts": sum(len(part.starts()) for part in every),
-    }
-
-
-def _union(parts: Sequence[Lifted]) -> int:
-    """Number of frames in any of the parts."""
-    return len({frame for part in parts for frame in range(part.frame + 1, part.last + 1)})

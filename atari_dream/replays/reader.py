@@ -126,7 +126,7 @@ def _unknown_colour(path: Path, picture: np.ndarray, codes: np.ndarray, source: 
     row, column = np.argwhere(codes & UNKNOWN)[0]
     other = next(name for name in PALETTES if name != source.palette)
     hint = ""
-    if not (to_codes(picture, other) & UNKNOWN).any():  # type: ignore[arg-type]
+    if not (to_codes(picture, other) & UNKNOWN).any():
         hint = f"; all its colours are {other}'s: try --palette {other}"
     red, green, blue = picture[row, column][::-1].tolist()
     return ForeignError(

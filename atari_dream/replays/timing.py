@@ -11,7 +11,7 @@ evidence (BayesBag: Huggins & Miller, arXiv:1912.07104), so that neither few eve
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ FRAMES = 20_000
 """Pictures that a check reads, by default."""
 SURE = 0.9
 """Confidence from which a finding can be relied on."""
+
+
+_Rows = TypeVar("_Rows", bound=tuple[np.ndarray, ...])
 
 
 class Finding(NamedTuple):
@@ -58,6 +61,37 @@ def _finding(gains: np.ndarray, events: int) -> Finding:
     shares = (chances / chances.sum(1, keepdims=True)).mean(0)
     best = int(total.argmax())
     return Finding(SHIFTS[best], float(shares[best]) * events / (events + 1), events, tuple(total.tolist()))
+
+
+def both_shifts(
+    replays: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]], game: str, frames: int = FRAMES
+) -> tuple[Finding, Finding]:
+    """The shift of the actions and that of the rewards; each replay is read once, and is not kept.
+
+    Args:
+        replays: Of each, its pictures and its actions as `action_shift` takes them, and its scores as `reward_shift`.
+        game: Name of the game.
+        frames: Pictures after which no more replays are read.
+
+    Raises:
+        UsageError: If it is not known where the game shows its score.
+    """
+    _check_display(game)
+    answered, displayed = [], []
+    for pictures, actions, scores in _first(replays, frames):
+        answered.append(_answered(pictures, actions, game))
+        displayed.append(_displayed(pictures, scores, game))
+    return _action_finding(answered), _reward_finding(displayed)
+
+
+def _first(replays: Iterable[_Rows], frames: int) -> Iterator[_Rows]:
+    """The first replays, until they have so many pictures."""
+    seen = 0
+    for replay in replays:
+        yield replay
+        seen += len(replay[0])
+        if seen >= frames:
+            break
 
 
 # The shift of the actions
@@ -91,27 +125,23 @@ def action_shift(
     Returns:
         What was found; the first call for a game plays and learns for most of a minute.
     """
-    answers, gains, events = _answers(game), [], 0
-    for pictures, actions in _first(replays, frames):
-        steps = _steps(len(pictures), len(actions), _PAST)
-        if len(steps):
-            motion = _motion(pictures)[:, answers.features]
-            gained = np.stack([answers.gains(motion, actions, steps, shift) for shift in SHIFTS], axis=1)
-            gains.append(np.add.reduceat(gained.sum(2), np.arange(0, len(steps), WINDOW)))
-            events += int(np.count_nonzero(np.diff(actions[steps[0] : steps[-1] + 2])))
-    return _finding(np.concatenate([np.empty((0, len(SHIFTS))), *gains]), events)
+    return _action_finding([_answered(*replay, game) for replay in _first(replays, frames)])
 
 
-def _first(
-    replays: Iterable[tuple[np.ndarray, np.ndarray]], frames: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The first replays, until they have so many pictures."""
-    seen = 0
-    for pictures, rows in replays:
-        yield pictures, rows
-        seen += len(pictures)
-        if seen >= frames:
-            break
+def _answered(pictures: np.ndarray, actions: np.ndarray, game: str) -> tuple[np.ndarray, int]:
+    """Of a replay, what each piece of evidence gains at each shift, in nats (N, shifts), and changes of the keys."""
+    answers, steps = _answers(game), _steps(len(pictures), len(actions), _PAST)
+    if not len(steps):
+        return np.empty((0, len(SHIFTS))), 0
+    motion = _motion(pictures)[:, answers.features]
+    gained = np.stack([answers.gains(motion, actions, steps, shift) for shift in SHIFTS], axis=1)
+    gains = np.add.reduceat(gained.sum(2), np.arange(0, len(steps), WINDOW))
+    return gains, int(np.count_nonzero(np.diff(actions[steps[0] : steps[-1] + 2])))
+
+
+def _action_finding(answered: list[tuple[np.ndarray, int]]) -> Finding:
+    gains = [np.empty((0, len(SHIFTS))), *(gained for gained, _ in answered)]
+    return _finding(np.concatenate(gains), sum(events for _, events in answered))
 
 
 def _steps(pictures: int, rows: int, past: int) -> np.ndarray:
@@ -311,17 +341,27 @@ def reward_shift(
     Raises:
         UsageError: If it is not known where the game shows its score.
     """
+    _check_display(game)
+    return _reward_finding([_displayed(*replay, game) for replay in _first(replays, frames)])
+
+
+def _check_display(game: str) -> None:
     if game not in DIGITS:
         raise unknown("score display of game", game, DIGITS)
-    lag, changes, matches = DIGITS[game].lag, [np.zeros(0, bool)], [np.zeros((0, len(SHIFTS)), bool)]
-    for pictures, scores in _first(replays, frames):
-        changed = _digits_change(pictures, DIGITS[game])
-        gained = np.flatnonzero(np.diff(scores.astype(np.int64)) > 0) + 1
-        places = gained[gained > _UNKNOWN_ROWS, None] - np.array(SHIFTS) + lag
-        inside = ((places >= 0) & (places < len(changed))).all(1)
-        changes.append(changed)
-        matches.append(changed[places[inside]])
-    met, seen = np.concatenate(matches), np.concatenate(changes)
+
+
+def _displayed(pictures: np.ndarray, scores: np.ndarray, game: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of a replay, whether the digits change, bool (P - 1,), and whether at each shift of a gain, bool (N, shifts)."""
+    changed = _digits_change(pictures, DIGITS[game])
+    gained = np.flatnonzero(np.diff(scores.astype(np.int64)) > 0) + 1
+    places = gained[gained > _UNKNOWN_ROWS, None] - np.array(SHIFTS) + DIGITS[game].lag
+    inside = ((places >= 0) & (places < len(changed))).all(1)
+    return changed, changed[places[inside]]
+
+
+def _reward_finding(displayed: list[tuple[np.ndarray, np.ndarray]]) -> Finding:
+    seen = np.concatenate([np.zeros(0, bool), *(changed for changed, _ in displayed)])
+    met = np.concatenate([np.zeros((0, len(SHIFTS)), bool), *(matched for _, matched in displayed)])
     chance = (seen.sum() + 1) / (len(seen) + 2)
     gains = np.where(met, np.log(_SEEN / chance), np.log((1 - _SEEN) / (1 - chance)))
     return _finding(gains, len(gains))
