@@ -62,6 +62,10 @@ class Adversarial(Rollout):
         critics = {name: list(critic.parameters()) for name, critic in self.critics.items()}
         return super().groups() | critics
 
+    def whole(self, progress: float) -> bool:
+        """Whether the model is trained against its discriminators by now."""
+        return progress >= WARM
+
     def forward(self, batch: Batch, key: Tensor, progress: float) -> tuple[Losses, Losses]:
         """One turn of the predictor or of the discriminators; see `Rollout.forward`.
 

@@ -63,6 +63,10 @@ class Rollout(nn.Module):
         """The parameters of each optimiser."""
         return {"model": list(self.predictor.parameters())}
 
+    def whole(self, progress: float) -> bool:
+        """Whether all that the objective consists of takes part by now; the best checkpoint is from then on."""
+        return True
+
     def _sum(self, terms: Losses) -> Tensor:
         weighted = (self.weights.get(name, 1.0) * term for name, term in terms.items())
         return sum(weighted, torch.zeros((), device=next(iter(terms.values())).device))

@@ -58,11 +58,11 @@ class Trainer:
     ) -> None:
         self.config, self._report = config, report
         self._store = _open_store(config)
-        self.fabric = _fabric(config)
         torch.manual_seed(config.seed)
         self.predictor = create_model(
             config.model, domain_of(self._store, config.frame_skip), **config.config
         )
+        self.fabric = _fabric(config, in_turns=config.adversary_share > 0 and bool(self.predictor.critics()))
         if config.init:
             self._begin_with(Path(config.init))
         self.predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -197,13 +197,18 @@ class Trainer:
         return tree_map(lambda part: part.to(self.fabric.device, non_blocking=True), batch)
 
     def _validate(self, batches: list[Batch]) -> dict[str, float]:
-        """Measures the averaged weights and keeps them as the checkpoint if they are the best so far."""
+        """Measures the averaged weights and keeps them as the checkpoint if they are the best so far.
+
+        While the objective is not whole, the latest are kept.
+        """
         predictor = cast(Predictor, self.average.module.eval())
         with self.fabric.autocast():
             metrics = validate(predictor, batches)
         self.fabric.log_dict({f"validation/{name}": value for name, value in metrics.items()}, self.step)
         if metrics["wrong_moving"] < self.best:
-            self.best = metrics["wrong_moving"]
+            self.best = (
+                metrics["wrong_moving"] if self.objective.module.whole(self.progress) else float("inf")
+            )
             if self.fabric.is_global_zero:
                 facts = {
                     "validation": metrics,
@@ -314,7 +319,8 @@ def _open_store(config: TrainingConfig) -> EpisodeStore:
     return store
 
 
-def _fabric(config: TrainingConfig) -> Any:
+def _fabric(config: TrainingConfig, in_turns: bool) -> Any:
+    """Fabric, launched; where parameters learn in turns, an update leaves some of them out."""
     try:
         from lightning_fabric import Fabric
         from lightning_fabric.loggers import TensorBoardLogger
@@ -332,7 +338,7 @@ def _fabric(config: TrainingConfig) -> Any:
         accelerator=device,
         devices=here,
         num_nodes=processes // here,
-        strategy="ddp_find_unused_parameters_true" if processes > 1 else "auto",
+        strategy="auto" if processes == 1 else "ddp_find_unused_parameters_true" if in_turns else "ddp",
         precision=precision,
         loggers=TensorBoardLogger(config.state_folder, name="log", version=""),
     )

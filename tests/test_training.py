@@ -194,6 +194,19 @@ def test_only_a_better_checkpoint_replaces_one(
     assert json.loads((Path(config.out) / "metrics.json").read_text())["step"] == 2
 
 
+def test_the_best_checkpoint_of_an_adversarial_run_is_from_its_joint_phase(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.2, 0.3, 0.6, 0.5, 0.55])
+    monkeypatch.setattr(training, "validate", lambda predictor, batches: {"wrong_moving": next(scores)})
+    small = {"channels": 4, "deep": 8}
+    trainer = Trainer(replace(config, model="c_ga_ae", config=small, steps=6, validate_every=1))
+    trainer.run()
+    assert trainer.best == 0.3
+    facts = json.loads((Path(config.out) / "metrics.json").read_text())
+    assert facts["step"] == 3 and facts["validation"] == {"wrong_moving": 0.3}
+
+
 def test_the_learning_rate_falls_to_a_hundredth(config: TrainingConfig) -> None:
     trainer = Trainer(config)
     rates = []
