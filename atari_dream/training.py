@@ -265,7 +265,7 @@ class Trainer:
             raise UsageError(f"nothing to resume at {path}: call without --resume")
         state = torch.load(path, map_location=self.fabric.device, weights_only=True)
         wanted = _identity(self.config, self._store)
-        changed = [name for name in wanted if wanted[name] != state["run"][name]]
+        changed = [name for name in wanted if wanted[name] != state["run"].get(name)]
         if changed:
             raise UsageError(
                 f"{path} was made with another {', '.join(changed)}: resume with the same, or call without --resume"

@@ -5,12 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from predictor_rows import ADVERSARIAL, MODELS
+import torch
+from predictor_rows import ADVERSARIAL, MODELS, PUBLISHED
 
 from atari_dream.checkpoint import FLOORS
 from atari_dream.drift_tables import TITLES, better_steps, cell, rows, shown_steps, survival, too_few
 from atari_dream.games import get_game
-from atari_dream.registry import model_class
+from atari_dream.reference import parameter_total
+from atari_dream.registry import create_model, model_class
 
 if TYPE_CHECKING:
     from predictor_tables import Found
@@ -30,7 +32,7 @@ def page(found: dict[str, "Found"], plot: str | None) -> str:
         found: What is known, by game.
         plot: File of the plot of the adversaries, beside the page; None if there is none.
     """
-    parts = ["# The predictors under one budget", *_head(found)]
+    parts = ["# The predictors under one budget", *_head(found), *_forms()]
     for game, each in found.items():
         parts += _game(game, each)
     if plot:
@@ -60,6 +62,23 @@ def _head(found: dict[str, "Found"]) -> list[str]:
             f"Speed: {first.speed['device']}, {first.speed['threads']} thread(s), agent steps per second."
         )
     return told
+
+
+def _forms() -> list[str]:
+    """Parameters of the published stacks beside those told."""
+    lines = []
+    for model in MODELS:
+        with torch.device("meta"):
+            total = parameter_total(create_model(model, reference=True))
+        told = f"{PUBLISHED[model]:,}" if model in PUBLISHED else "not told"
+        lines.append([f"`{model}`", told, f"{total:,}"])
+    heads = ["`create_model(name, reference=True)`", "parameters, published", "here"]
+    return [
+        "## As published",
+        "Trained parameters and running statistics; discriminators, which the reference has by the dozen and which "
+        "never see what they judge, are not counted.",
+        _table(heads, lines),
+    ]
 
 
 def _game(game: str, each: "Found") -> list[str]:

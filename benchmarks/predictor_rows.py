@@ -20,6 +20,17 @@ ADVERSARIAL = {
 """Predictors with adversaries, and the same without."""
 MODELS = (*PLAIN, *ADVERSARIAL, "multi_scale_gan")
 """In the order of the jobs."""
+PUBLISHED = {
+    "c_ae": 895_587,
+    "c_vae": 1_136_883,
+    "fc_ae": 19_759_587,
+    "fc_vae": 33_367_572,
+    "c_td_ae": 8_902_707,
+    "c_td_vae": 11_292_123,
+    "c_lstm_ae": 8_946_393,
+    "c_lstm_vae": 11_376_903,
+}
+"""Parameters and running statistics of the published stacks, where the reference tells them."""
 ADVERSARIES = ("accuracy_image", "accuracy_latent", "share_image", "share_latent")
 """What training logs of adversaries: how often a discriminator is right, and its share of the gradient."""
 WORK = Path("out/predictors")

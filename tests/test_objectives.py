@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from model_cases import small
 from torch import Tensor
 
 from atari_dream import noise
@@ -155,3 +156,30 @@ def test_the_key_decides(store: EpisodeStore) -> None:
         for seed in (0, 0, 1)
     )
     assert torch.equal(one, two) and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["c_ae", "multi_scale_gan"])
+def test_losses_of_the_last_image_count_by_their_weight(name: str, store: EpisodeStore) -> None:
+    torch.manual_seed(0)
+    predictor = create_model(name, domain_of(store, 4), **small(name))
+    batch = Windows(store, "train", CONTEXT, 2, 2, 4)[0]
+    keys = noise.fold(noise.key_of(0), batch.lane)
+    plain, terms = Rollout(predictor, CONTEXT, {})(batch, keys, 0.5)
+    weights = {"gdl": 2.0, "ssim": 3.0, "tv": 0.0}
+    told, more = Rollout(predictor, CONTEXT, weights)(batch, keys, 0.5)
+    assert more.keys() - terms.keys() == {"gdl", "ssim"}  # the last weighs nothing
+    assert 0 < more["ssim"] < 1 and more["gdl"] > 0
+    wanted = plain["model"] + 2 * more["gdl"] + 3 * more["ssim"]
+    torch.testing.assert_close(told["model"], wanted)
+    gradients = torch.autograd.grad(told["model"] - plain["model"].detach(), list(predictor.parameters()))
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+def test_free_bits_cost_nothing(store: EpisodeStore) -> None:
+    torch.manual_seed(0)
+    predictor = create_model("c_vae", domain_of(store, 4), **small("c_vae"))
+    batch = Windows(store, "train", CONTEXT, 2, 2, 4)[0]
+    keys = noise.fold(noise.key_of(0), batch.lane)
+    _, terms = Rollout(predictor, CONTEXT)(batch, keys, 0.5)
+    _, freed = Rollout(predictor, CONTEXT, free=1000.0)(batch, keys, 0.5)
+    assert 0 < terms["kl"] < 1000 == freed["kl"]

@@ -229,6 +229,16 @@ def test_minutes_end_a_run(config: TrainingConfig) -> None:
     assert 0 < metrics["copy_last"] <= 1
 
 
+def test_minutes_of_the_processor_are_not_those_of_the_wall(
+    config: TrainingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(training._CLOCKS, "wall", iter(range(0, 10**6, 3600)).__next__)
+    assert Trainer(replace(config, steps=None, minutes=60.0)).run() is not None
+    trainer = Trainer(other_folder(config, "cpu", steps=None, minutes=2e-4, clock="cpu"))
+    trainer.run()
+    assert trainer.step >= 1 and 0.012 <= trainer.elapsed < 60
+
+
 def test_a_gradient_that_is_not_finite_is_one_line(config: TrainingConfig) -> None:
     trainer = Trainer(config)
     with torch.no_grad():
@@ -256,6 +266,10 @@ def test_what_is_measured_is_logged(config: TrainingConfig) -> None:
         ({"--model": "copy_last"}, "model 'copy_last' is a control and does not learn"),
         ({"--model": "c_lstm_vea"}, "unknown model 'c_lstm_vea': allowed are .*nearest is 'c_lstm_vae'"),
         ({"--game": "qbert"}, "store .* is of game 'pacman', not 'qbert': give --game pacman"),
+        (
+            {"--steps": None, "--minutes": "1", "--clock": "cpu", "--workers": "1"},
+            "--clock cpu counts this process alone: give --workers 0",
+        ),
         ({"--minutes": "1"}, "give either --steps or --minutes"),
         ({"--steps": None}, "give either --steps or --minutes"),
         ({"--frame-skip": "6"}, "frame skip 6 asked of store .*, allowed are multiples of 4"),
