@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from atari_dream.critics import ImageCritic
 from atari_dream.design import Design
 from atari_dream.layers import PaletteHead, rgb_of
 from atari_dream.losses import gaussian_divergence
@@ -81,9 +82,9 @@ class Autoencoder(OutcomePredictor):
         if self.design.variational:
             self.noise = {"latent": Noise("normal", latent), **self.noise}
 
-    @abstractmethod
     def blank(self, batch: int) -> tuple[Tensor, ...]:
-        """What the encoder carries before it has seen anything."""
+        """What the encoder carries before it has seen anything; nothing unless it says so."""
+        return ()
 
     @abstractmethod
     def perceive(self, memory: Memory, action: Tensor) -> Seen:
@@ -96,6 +97,10 @@ class Autoencoder(OutcomePredictor):
     @abstractmethod
     def infer(self, code: Tensor, frames: tuple[Tensor, ...]) -> Tensor:
         """Parameters of the latent's posterior, told what followed: frames, the newest first."""
+
+    @abstractmethod
+    def code_critic(self) -> nn.Module:
+        """A discriminator of codes."""
 
     @abstractmethod
     def render(self, seen: Seen, latent: Tensor | None) -> Drawing:
@@ -160,10 +165,22 @@ class Autoencoder(OutcomePredictor):
         """Lets the lanes in `mask`, bool (B,), go on from a given frame instead of their own."""
         return (torch.where(mask[:, None, None], frame, state[0]), *state[1:])
 
+    def critics(self) -> nn.ModuleDict:
+        """A discriminator for each adversary of the design."""
+        made = {"image": ImageCritic, "latent": self.code_critic}
+        return nn.ModuleDict({name: made[name]() for name in self.design.adversaries})
+
     @classmethod
     def reference(cls) -> nn.Module:
         """The published stack of the design."""
         return Reference(cls.design)
+
+    def _practice(self) -> dict[str, Noise]:
+        """The order in which cells are scored and, against a discriminator of codes, samples of their prior."""
+        drawn = {"cells": Noise("gumbel", (self.pixels.cells,))}
+        if "latent" in self.design.adversaries:
+            drawn["code"] = Noise("normal", self.code)
+        return drawn
 
     def _memory(self, state: State) -> Memory:
         return Memory(state[: self.shown], state[self.shown : -1], state[-1])

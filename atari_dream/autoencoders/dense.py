@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.autoencoders.base import Autoencoder, Drawing, Memory, Seen
-from atari_dream.critics import CodeCritic, ImageCritic
+from atari_dream.critics import CodeCritic
 from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.layers import ActionEmbedding, PaletteHead, colour_code, silu
-from atari_dream.predictor import Domain, Noise
+from atari_dream.predictor import Domain
 
 _CELL = 2
 
@@ -47,13 +47,7 @@ class Dense(Autoencoder):
         self.leave = nn.Linear(middle, pixels)
         self.pixels = PaletteHead(domain.colours, channels, (_CELL, _CELL))
         self.outcome = nn.Linear(middle, sum(self.outcomes.values()))
-        self.practice = {"cells": Noise("gumbel", (self.pixels.cells,))}
-        if "latent" in self.design.adversaries:
-            self.practice["code"] = Noise("normal", self.code)
-
-    def blank(self, batch: int) -> tuple[Tensor, ...]:
-        """Nothing."""
-        return ()
+        self.practice = self._practice()
 
     def perceive(self, memory: Memory, action: Tensor) -> Seen:
         """Looks at the stack."""
@@ -73,10 +67,9 @@ class Dense(Autoencoder):
         middle = silu(self.imagine(silu(told)))
         return Drawing(self.leave(middle).unflatten(1, self._size), middle)
 
-    def critics(self) -> nn.ModuleDict:
-        """A discriminator for each adversary of the design."""
-        made = {"image": lambda: ImageCritic(), "latent": lambda: CodeCritic(*self.code)}
-        return nn.ModuleDict({name: made[name]() for name in self.design.adversaries})
+    def code_critic(self) -> nn.Module:
+        """A discriminator of codes."""
+        return CodeCritic(*self.code)
 
     def contested(self) -> dict[str, Tensor]:
         """The last layer of the decoder, and of the encoder."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.autoencoders.base import Autoencoder, Drawing, Seen
-from atari_dream.critics import GridCritic, ImageCritic
+from atari_dream.critics import GridCritic
 from atari_dream.layers import (
     GRID,
     ActionEmbedding,
@@ -17,7 +17,7 @@ from atari_dream.layers import (
     SiLU,
     silu,
 )
-from atari_dream.predictor import Domain, Noise
+from atari_dream.predictor import Domain
 
 
 class GridAutoencoder(Autoencoder):
@@ -52,13 +52,7 @@ class GridAutoencoder(Autoencoder):
         self.draw = nn.Sequential(ResidualBlock(channels), ResidualBlock(channels))
         self.pixels = PaletteHead(domain.colours, channels)
         self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
-        self.practice = {"cells": Noise("gumbel", (self.pixels.cells,))}
-        if "latent" in self.design.adversaries:
-            self.practice["code"] = Noise("normal", self.code)
-
-    def blank(self, batch: int) -> tuple[Tensor, ...]:
-        """Nothing."""
-        return ()
+        self.practice = self._practice()
 
     def expect(self, code: Tensor) -> Tensor:
         """Parameters of the prior, (B, 2 * latent, 15, 10)."""
@@ -75,10 +69,9 @@ class GridAutoencoder(Autoencoder):
         features = self.draw(seen.aside + self.up(silu(self.imagine(told))))
         return Drawing(features, features)
 
-    def critics(self) -> nn.ModuleDict:
-        """A discriminator for each adversary of the design."""
-        made = {"image": lambda: ImageCritic(), "latent": lambda: GridCritic(self.deep)}
-        return nn.ModuleDict({name: made[name]() for name in self.design.adversaries})
+    def code_critic(self) -> nn.Module:
+        """A discriminator of codes."""
+        return GridCritic(self.deep)
 
     def contested(self) -> dict[str, Tensor]:
         """The last layer of the decoder, and the last strided one of the encoder."""
