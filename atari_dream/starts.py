@@ -1,6 +1,7 @@
 """Start pools: real emulator states from which dreams begin, each with its context, recipe and continuation."""
 
 import hashlib
+import json
 import os
 from functools import cache, cached_property
 from pathlib import Path
@@ -99,6 +100,17 @@ class StartPool:
         return self._arrays["usual"][:]
 
     @cached_property
+    def ram(self) -> np.ndarray:
+        """The console's memory at each start, uint8 (N, 128)."""
+        return self._arrays["ram"][:]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of which starts these are."""
+        told = [[entry["id"], entry["frame"]] for entry in self.entries]
+        return hashlib.sha256(json.dumps([self.game, self.frame_skip, told]).encode()).hexdigest()
+
+    @cached_property
     def scores(self) -> np.ndarray:
         """Points since power-on at each start, float32 (N,)."""
         return np.array([entry["score"] for entry in self.entries], np.float32)
@@ -158,7 +170,7 @@ def _power_on(game: str, frame_skip: int) -> StartPool:
     emulator = Emulator(game)
     tapes: list[np.ndarray] = []
     entries: list[dict[str, Any]] = []
-    arrays: dict[str, list[np.ndarray]] = {"frames": [], "ale": []}
+    arrays: dict[str, list[np.ndarray]] = {"frames": [], "ale": [], "ram": []}
     for noops in range(NOOP_MAX + 1):
         begin = sum(map(len, tapes))
         tapes.append(emulator.reset(noops))
@@ -171,6 +183,7 @@ def _power_on(game: str, frame_skip: int) -> StartPool:
         entries.append(identity | state_entry(emulator, begin, len(tapes[-1]), begin + len(tapes[-1])))
         arrays["frames"].append(np.repeat(emulator.frame[None], CONTEXT, axis=0))
         arrays["ale"].append(emulator.save())
+        arrays["ram"].append(emulator.ram)
     stacked = {name: np.stack(parts) for name, parts in arrays.items()}
     stacked["actions"] = np.zeros((len(entries), CONTEXT, frame_skip), np.uint8)
     stacked["tapes"] = np.concatenate(tapes)

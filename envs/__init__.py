@@ -2,13 +2,24 @@
 
 from typing import TYPE_CHECKING, Any
 
+from atari_dream.envs.rewind import Rewind
 from atari_dream.envs.single import DreamEnv
+from atari_dream.envs.states import load_state, save_state, state_from_bytes, state_to_bytes
 from atari_dream.envs.vector import DreamVectorEnv
 
 if TYPE_CHECKING:
     from atari_dream.envs.sb3 import DreamVecEnv
 
-__all__ = ["DreamEnv", "DreamVecEnv", "DreamVectorEnv"]
+__all__ = [
+    "DreamEnv",
+    "DreamVecEnv",
+    "DreamVectorEnv",
+    "Rewind",
+    "load_state",
+    "save_state",
+    "state_from_bytes",
+    "state_to_bytes",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -94,14 +94,12 @@ def read_starts(start: Any, lanes: int, pool: StartPool) -> Tensor | None:
     """
     if start is None:
         return None
-    if isinstance(start, dict):
-        raise UsageError("option start={...}, a query, is not built yet: give a position or an id")
     places = list(start) if isinstance(start, list | tuple | np.ndarray) else [start] * lanes
     found = [pool.find(place) if isinstance(place, str) else place for place in places]
     if len(found) != lanes or not all(_is_whole(place) and 0 <= place < len(pool) for place in found):
         raise UsageError(
-            f"option start takes a position from 0 to {len(pool) - 1} or an id, or a list of {lanes}, "
-            f"got {reprlib.repr(start)}"
+            f"option start takes a position from 0 to {len(pool) - 1}, an id or a query, or a list of {lanes} "
+            f"positions or ids, got {reprlib.repr(start)}"
         )
     return torch.tensor([int(place) for place in found], dtype=torch.int64)
 

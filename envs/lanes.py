@@ -1,5 +1,6 @@
 """Lanes of dreams: pure functions on tensors. The environments hold a `Lanes` and call a `World`."""
 
+import hashlib
 import os
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from atari_dream.starts import StartPool
 BURN_IN_CHUNK = 8
 """Starts burned in together, always padded to this number: bits must not depend on what else was drawn."""
 
-_START, _STICKY = -2, -1
+_START, _STICKY, _FORK = -2, -1, -4
 
 if hasattr(os, "register_at_fork"):  # OpenMP's threads are gone in a forked worker, which would wait for ever
     os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
@@ -41,6 +42,7 @@ class Lanes(NamedTuple):
         held: Raw action played last, uint8 (B,).
         stack: Grey frames, uint8 (B, 4, 84, 84); (B, 0) where the observation is the frame itself.
         over: Whether a reset is due, bool (B,).
+        world: Which game, weights, starts and rules these are lanes of, int64 (B,).
     """
 
     dream: DreamState
@@ -53,6 +55,7 @@ class Lanes(NamedTuple):
     held: Tensor
     stack: Tensor
     over: Tensor
+    world: Tensor
 
 
 class Transition(NamedTuple):
@@ -72,6 +75,7 @@ class World:
         pool: Where dreams begin.
         predictor: What dreams.
         revision: Which weights dream.
+        identity: A number of 62 bits that only an equal world has.
     """
 
     def __init__(self, options: Options) -> None:
@@ -80,16 +84,28 @@ class World:
         self.pool = _pool(options)
         self.predictor, _, self.revision = open_predictor(options.checkpoint, self.pool, self.device)
         self.frame_skip = self.predictor.domain.frame_skip
+        told = [self.revision, self.pool.digest, options.game, options.codes, options.observation]
+        self.identity = int(hashlib.sha256(repr(told).encode()).hexdigest()[:15], 16)
         self._codes = torch.tensor(options.codes, dtype=torch.uint8, device=self.device)
         self._burn_in = BurnIn(self.predictor, self.pool, self.device, options.observation == "dqn")
         self._scores = torch.from_numpy(self.pool.scores).to(self.device)
 
     @torch.no_grad()
-    def begin(self, seed: Tensor, resets: Tensor, start: Tensor | None = None) -> Lanes:
-        """Lanes at the starts that seeds and numbers of resets, int64 (B,), draw, or at given ones, (B,)."""
+    def begin(
+        self, seed: Tensor, resets: Tensor, start: Tensor | None = None, among: Tensor | None = None
+    ) -> Lanes:
+        """Lanes at the starts that seeds and numbers of resets draw, or at given ones, int64 (B,) each.
+
+        Args:
+            seed: Of each lane.
+            resets: Since that seed.
+            start: Positions of starts, if they are not drawn.
+            among: Positions to draw from, int64 (N,); all if not given.
+        """
         key = noise.fold(noise.key_of(seed), resets)
         if start is None:
-            start = noise.integers(noise.fold(key, _START), len(self.pool))
+            among = torch.arange(len(self.pool), device=self.device) if among is None else among
+            start = among[noise.integers(noise.fold(key, _START), len(among))]
         state, lives, held, stack = self._burn_in.gather(start)
         zeros = torch.zeros_like(seed)
         dreaming = DreamState(state, key, zeros.clone())
@@ -104,20 +120,25 @@ class World:
             held,
             stack,
             zeros.bool(),
+            torch.full_like(seed, self.identity),
         )
 
     @torch.no_grad()
     def restart(
-        self, lanes: Lanes, mask: Tensor, seed: Tensor | None = None, start: Tensor | None = None
+        self,
+        lanes: Lanes,
+        mask: Tensor,
+        seed: Tensor | None = None,
+        start: Tensor | None = None,
+        among: Tensor | None = None,
     ) -> Lanes:
-        """Begins anew where `mask`, bool (B,), holds; with seeds and at starts, int64 (B,), if given."""
+        """Begins anew where `mask`, bool (B,), holds; with seeds, at starts, (B,), or among some, if given."""
         rows = mask.nonzero()[:, 0]
         if not len(rows):
             return lanes
         resets = lanes.resets[rows] + 1 if seed is None else torch.zeros_like(rows)
-        fresh = self.begin(
-            (lanes.seed if seed is None else seed)[rows], resets, None if start is None else start[rows]
-        )
+        seeds = (lanes.seed if seed is None else seed)[rows]
+        fresh = self.begin(seeds, resets, None if start is None else start[rows], among)
         return tree_map(lambda old, new: old.index_copy(0, rows, new), lanes, fresh)
 
     @torch.no_grad()
@@ -175,6 +196,17 @@ class World:
             frames = FRAME_LIMIT // self.frame_skip
             limit = frames if limit is None else min(limit, frames)
         return elapsed >= limit if limit is not None else torch.zeros_like(elapsed, dtype=torch.bool)
+
+
+def fork_lanes(lanes: Lanes, copies: int, fresh: bool = False) -> Lanes:
+    """Every lane several times, side by side; if `fresh`, each copy but the first with a random key of its own."""
+    forked = tree_map(lambda part: part.repeat_interleave(copies, dim=0), lanes)
+    if not fresh:
+        return forked
+    key = forked.dream.key
+    copy = torch.arange(len(key), device=key.device) % copies
+    own = torch.where(copy > 0, noise.fold(noise.fold(key, _FORK), copy), key)
+    return forked._replace(dream=forked.dream._replace(key=own))
 
 
 def form_of(lanes: Lanes) -> Any:

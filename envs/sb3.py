@@ -39,7 +39,12 @@ class DreamVecEnv(VecEnv):
         names = self._options[0].keys()
         if any(options.keys() != names for options in self._options):
             raise UsageError(f"set_options() takes the same options for all lanes, got {self._options}")
-        options = {name: [options[name] for options in self._options] for name in names}
+        options: dict[str, Any] = {name: [each[name] for each in self._options] for name in names}
+        queries = [start for start in options.get("start", []) if isinstance(start, dict)]
+        if queries:
+            if any(start != queries[0] for start in options["start"]):
+                raise UsageError("set_options() takes the same query for all lanes, or positions and ids")
+            options["start"] = queries[0]
         observation, infos = self.envs.reset(seed=self._seeds, options=options)
         self.reset_infos = self._split(infos)
         self._reset_seeds()

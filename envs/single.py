@@ -39,7 +39,12 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begins a dream at a start that the seed draws, or at `options={"start": position or id}`.
+        """Begins a dream at a start that the seed draws, or at `options={"start": ...}`.
+
+        Args:
+            seed: Whole number from 0.
+            options: `"start"`: a position, an id, or a query such as `{"lives": 2, "score": (0, 500)}`, among whose
+                starts the seed draws.
 
         Returns:
             The real frame of the start, as an observation, and the info.
@@ -87,6 +92,18 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
     def restore_state(self, state: Lanes) -> None:
         """Takes up a cloned state; it counts as a reset."""
         self._vector.restore_state(state)
+
+    def observe(self) -> tuple[np.ndarray, dict[str, Any]]:
+        """What the agent sees now, and the info: what a reset or the last step has shown, or a restored state."""
+        observation, infos = self._vector.observe()
+        return observation[0], _first(infos)
+
+    def fork(self, copies: int, fresh: bool = False) -> DreamVectorEnv:
+        """A vector of copies of this dream, this one stays as it is; see `DreamVectorEnv.fork`.
+
+        A lane that ends begins anew only when it is reset: autoreset is disabled.
+        """
+        return self._vector.fork(copies, fresh)
 
     def close(self) -> None:
         """Lets go of the dream; it may be called twice."""

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from atari_dream import dream
 from atari_dream.envs.inputs import read_actions, read_mask, read_seeds, read_starts
-from atari_dream.envs.lanes import Lanes, Transition, World, form_of
+from atari_dream.envs.lanes import Lanes, Transition, World, fork_lanes, form_of
 from atari_dream.envs.options import DEFAULT_HORIZON, Options
 from atari_dream.errors import UsageError, unknown
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, HEIGHT, WIDTH
 from atari_dream.observation import SIZE, STACK
+from atari_dream.start_query import matching
 
 OUTPUTS = ("numpy", "torch")
 RESET_OPTIONS = ("reset_mask", "start")
@@ -82,7 +83,8 @@ class DreamVectorEnv(VectorEnv):
         Args:
             seed: Lane i gets seed + i; a list gives each lane its own; without one a lane counts its resets.
             options: `"reset_mask"`, bool (B,): the lanes to reset; `"start"`: position or id of the
-                start, for all lanes or for each.
+                start, for all lanes or for each, or a query such as `{"lives": 2, "score": (0, 500)}`, among whose
+                starts each lane draws by its seed, in this reset alone.
 
         Returns:
             Observations and infos.
@@ -91,7 +93,7 @@ class DreamVectorEnv(VectorEnv):
             UsageError: If the seed is malformed, or an option unknown or malformed.
             ResetNeeded: If some lanes are masked out before all have been reset once.
         """
-        mask, start = self._read_options(options or {})
+        mask, start, among = self._read_options(options or {})
         seeds = read_seeds(seed, self.num_envs)
         if seed is not None and not isinstance(seed, list | tuple | np.ndarray):
             self._np_random, self._np_random_seed = seeding.np_random(seeds[0])
@@ -99,12 +101,12 @@ class DreamVectorEnv(VectorEnv):
             if not mask.all():
                 raise ResetNeeded("the first reset must be of all lanes: call reset() without reset_mask")
             drawn = self._tensor([self._draw() if one is None else one for one in seeds])
-            self.lanes = self.world.begin(drawn, torch.zeros_like(drawn), start)
+            self.lanes = self.world.begin(drawn, torch.zeros_like(drawn), start, among)
         else:
             known = self._tensor([one is not None for one in seeds])
-            self.lanes = self.world.restart(self.lanes, mask & ~known, start=start)
+            self.lanes = self.world.restart(self.lanes, mask & ~known, None, start, among)
             fresh = self._tensor([one or 0 for one in seeds])
-            self.lanes = self.world.restart(self.lanes, mask & known, fresh, start)
+            self.lanes = self.world.restart(self.lanes, mask & known, fresh, start, among)
         return self._out(self.world.observe(self.lanes)), self._infos(self.lanes, mask)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -164,13 +166,46 @@ class DreamVectorEnv(VectorEnv):
         if not isinstance(state, Lanes):
             raise UsageError(f"restore_state() takes what clone_state() gave, got {reprlib.repr(state)}")
         zeros = torch.zeros(self.num_envs, dtype=torch.int64, device=self.world.device)
-        if form_of(state) != form_of(self.lanes or self.world.begin(zeros, zeros, zeros)):
+        mine = self.lanes or self.world.begin(zeros, zeros, zeros)
+        if form_of(state) != form_of(mine) or not torch.equal(state.world.cpu(), mine.world.cpu()):
             raise UsageError(
                 f"restore_state() got {len(state.seed)} lanes of another kind of environment: this one has "
                 f"{self.num_envs} lanes, game {self.options.game!r}, observation "
                 f"{self.options.observation!r}, revision {self.world.revision!r}"
             )
         self.lanes = dream.tree_map(lambda part: part.to(self.world.device, copy=True), state)
+
+    def observe(self) -> tuple[Any, dict[str, Any]]:
+        """What the agents see now, and the infos: what a reset or the last step has shown, or a restored state."""
+        if self.lanes is None:
+            raise ResetNeeded("observe() before reset(): call reset() first")
+        return self._out(self.world.observe(self.lanes)), self._infos(self.lanes)
+
+    def fork(self, copies: int, fresh: bool = False) -> "DreamVectorEnv":
+        """Another environment with every lane's state several times over; this one stays as it is.
+
+        Copies of a lane lie side by side and have the same future under the same actions: play other actions.
+
+        Args:
+            copies: How many of each lane.
+            fresh: Whether each copy but the first draws random numbers of its own until its next reset, for other
+                futures under the same actions.
+
+        Raises:
+            UsageError: If `copies` is not a whole number from 1.
+            ResetNeeded: Before the first reset.
+        """
+        if isinstance(copies, bool) or not isinstance(copies, int) or copies < 1:
+            raise UsageError(f"fork() takes a whole number of copies from 1, got {copies!r}")
+        state = self.clone_state()
+        other = copy.copy(self)
+        other.num_envs = self.num_envs * copies
+        other.metadata = copy.deepcopy(self.metadata)
+        other.observation_space = batch_space(self.single_observation_space, other.num_envs)
+        other.action_space = batch_space(self.single_action_space, other.num_envs)
+        other._np_random = copy.deepcopy(self._np_random)
+        other.lanes = fork_lanes(state, copies, fresh)
+        return other
 
     def _finish(self, after: Lanes, moved: Transition) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Resets the lanes that ended in this very step and keeps what they last showed in the infos."""
@@ -222,13 +257,17 @@ class DreamVectorEnv(VectorEnv):
     def _draw(self) -> int:
         return int(self.np_random.integers(2**31))
 
-    def _read_options(self, options: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+    def _read_options(self, options: dict[str, Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The lanes to reset, their starts if given, and those to draw from if a query is."""
         for name in options:
             if name not in RESET_OPTIONS:
                 raise unknown("option", name, RESET_OPTIONS, "reset(options={{'{}': ...}})")
-        mask = read_mask(options.get("reset_mask"), self.num_envs).to(self.world.device)
-        start = read_starts(options.get("start"), self.num_envs, self.world.pool)
-        return mask, None if start is None else start.to(self.world.device)
+        device, start = self.world.device, options.get("start")
+        mask = read_mask(options.get("reset_mask"), self.num_envs).to(device)
+        if isinstance(start, dict):
+            return mask, None, torch.from_numpy(matching(self.world.pool, start)).to(device)
+        places = read_starts(start, self.num_envs, self.world.pool)
+        return mask, None if places is None else places.to(device), None
 
 
 def observation_space(options: Options) -> spaces.Box:

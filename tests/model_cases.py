@@ -35,8 +35,22 @@ def small(name: str) -> dict[str, Any]:
 NAMES = [name for name in list_models() if name == "tiny" or "models" in model_class(name).__module__]
 """The package's own models, and the one that shows that one file and one decorator are enough."""
 
-every_model = pytest.mark.parametrize("name", NAMES)
-trainables = pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).trainable])
+_QUICK = ("background", "c_lstm_vae", "copy_last", "emulator", "tiny")
+
+
+def cases(*flags: str, but: tuple[str, ...] | list[str] = ()) -> pytest.MarkDecorator:
+    """A test for each model that has all flags, but for some; for most it is slow."""
+    names = [name for name in NAMES if all(getattr(model_class(name), flag) for flag in flags)]
+    return pytest.mark.parametrize("name", [case(name) for name in names if name not in but])
+
+
+def case(name: str) -> Any:
+    """A model's name as a test takes it."""
+    return pytest.param(name, marks=[] if name in _QUICK else [pytest.mark.slow])
+
+
+every_model = cases()
+trainables = cases("trainable")
 
 
 def build(name: str, domain: Domain) -> Predictor:

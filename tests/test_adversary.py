@@ -22,7 +22,9 @@ SPACES = {
 """Adversaries of the models that have any."""
 WEIGHTS = {"pixels": 0.01}
 
-rivals = pytest.mark.parametrize("name", SPACES)
+rivals = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == "c_gia_ae" else [pytest.mark.slow]) for name in SPACES]
+)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,7 @@ def test_a_discriminator_that_is_sure_waits(store: EpisodeStore, batch: Batch) -
     assert set(play(made, batch, 0.9)[0]) == {"latent"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ADVERSARIAL)
 def test_a_discriminator_learns_to_tell(loss: str, store: EpisodeStore, batch: Batch) -> None:
     made = objective("c_gia_ae", store, loss=loss)
@@ -147,6 +150,7 @@ def test_a_discriminator_learns_to_tell(loss: str, store: EpisodeStore, batch: B
     assert told["accuracy_image"] > 0.7 and told["accuracy_latent"] > 0.7
 
 
+@pytest.mark.slow
 def test_a_run_with_an_adversary_is_not_the_plain_run(store: EpisodeStore, batch: Batch) -> None:
     ends = {}
     for share in (0.0, 0.3):

@@ -362,7 +362,7 @@ def test_a_start_can_be_chosen() -> None:
     for start in (5, entry["id"]):
         _, info = env.reset(seed=1, options={"start": start})
         assert (info["start"], info["lives"], info["score"]) == (entry["id"], entry["lives"], entry["score"])
-    wrong = [(len(pool), "start takes"), ("none", "unknown start"), ({"lives": 1}, "not built yet")]
+    wrong = [(len(pool), "start takes"), ("none", "unknown start"), ({"lifes": 1}, "unknown field")]
     for start, hint in wrong:
         with pytest.raises(UsageError, match=hint):
             env.reset(options={"start": start})

@@ -14,7 +14,7 @@ LAYERS = (
     "episode files games metrics objects observation",
     "emulator episode_writer events layers players predictor processes training_config",
     "critics dream episodes multi_scale outcomes reference registry starts",
-    "autoencoders recorder windows",
+    "autoencoders recorder start_query windows",
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",

@@ -95,7 +95,7 @@ def test_a_step_leaves_nothing_behind(name: str, domain: Domain, starts: Start) 
     predictor = build(name, domain)
     state = dream.init(predictor, starts, KEY)
     counts = []
-    for _ in range(6):
+    for _ in range(4):
         state, outcome = dream.step(predictor, state, actions(1)[0])
         frames = dream.decode(predictor, state)
         del outcome, frames

@@ -12,6 +12,7 @@ from model_cases import (
     REFERENCE,
     actions,
     build,
+    cases,
     every_model,
     flat,
     lanes_of,
@@ -114,7 +115,7 @@ def test_equal_keys_and_actions_give_equal_bits(name: str, domain: Domain, start
     assert all(torch.equal(a, b) for a, b in zip(one[2], other[2], strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).batch_invariant])
+@cases("batch_invariant")
 @pytest.mark.parametrize("rows", [[2], [4, 0, 2], [2, 2, 1, 1, 0, 3, 3, 2]], ids=len)
 def test_a_lane_does_not_depend_on_its_neighbours(
     name: str, rows: list[int], domain: Domain, starts: Start
@@ -130,7 +131,7 @@ def test_a_lane_does_not_depend_on_its_neighbours(
         assert torch.equal(all_lanes[rows], some_lanes)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).batch_invariant])
+@cases("batch_invariant")
 @torch.no_grad()
 def test_at_full_size_even_what_is_not_shown_is_a_lanes_own(name: str, domain: Domain, starts: Start) -> None:
     predictor, seen = create_model(name, domain).to(memory_format=torch.channels_last), []
@@ -226,7 +227,7 @@ class Decode(Begin):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [name for name in NAMES if model_class(name).exportable])
+@cases("exportable")
 @torch.no_grad()
 def test_init_step_and_decode_are_exported(name: str, domain: Domain, starts: Start) -> None:
     predictor = build(name, domain)

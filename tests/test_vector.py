@@ -444,7 +444,7 @@ OPTIONS = [
     ({"start": True}, "start takes a position from 0"),
     ({"start": [0, 1]}, "a list of 3"),
     ({"start": "nowhere"}, "unknown start 'nowhere'"),
-    ({"start": {"lives": 2}}, "not built yet"),
+    ({"start": {"lives": 99}}, "no start of"),
 ]
 
 

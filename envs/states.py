@@ -1,0 +1,68 @@
+"""Cloned states as bytes and files, to be taken up by another process: no code is run by reading one."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from atari_dream.dream import DreamState
+from atari_dream.envs.lanes import Lanes
+from atari_dream.errors import UsageError
+from atari_dream.files import FORMAT, whole
+
+_OWN = [name for name in Lanes._fields if name != "dream"]
+_FORMAT = "format"
+
+
+def state_to_bytes(state: Lanes) -> bytes:
+    """A state that `clone_state` gave, as bytes."""
+    tensors = {f"predictor.{place}": part for place, part in enumerate(state.dream.predictor)}
+    tensors |= {"dream.key": state.dream.key, "dream.t": state.dream.t}
+    tensors |= {name: getattr(state, name) for name in _OWN}
+    tensors[_FORMAT] = torch.tensor(FORMAT)
+    return save({name: part.cpu().contiguous() for name, part in tensors.items()})
+
+
+def state_from_bytes(data: bytes) -> Lanes:
+    """The state that `state_to_bytes` made bytes of, on the CPU; `restore_state` takes it to its device.
+
+    Raises:
+        UsageError: If it is no state, damaged, or of a later format.
+    """
+    try:
+        tensors = load(data)
+        found = int(tensors.pop(_FORMAT))
+        if found > FORMAT:
+            raise UsageError(
+                f"the state has format {found}, this version reads {FORMAT}: pip install --upgrade atari-dream"
+            )
+        count = sum(name.startswith("predictor.") for name in tensors)
+        predictor = tuple(tensors.pop(f"predictor.{place}") for place in range(count))
+        dreaming = DreamState(predictor, tensors.pop("dream.key"), tensors.pop("dream.t"))
+        return Lanes(dream=dreaming, **tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        told = str(error).splitlines()[0]
+        raise UsageError(f"these {len(data)} bytes are no state, or a damaged one ({told})") from None
+
+
+def save_state(state: Lanes, path: str | os.PathLike[str]) -> None:
+    """Writes a state, whole or not at all."""
+    with whole(Path(path)) as fresh:
+        fresh.write_bytes(state_to_bytes(state))
+
+
+def load_state(path: str | os.PathLike[str]) -> Lanes:
+    """Reads a state.
+
+    Raises:
+        UsageError: If there is no such file, or it is no state.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(f"no state at {file}: write one with save_state(env.unwrapped.clone_state(), path)")
+    try:
+        return state_from_bytes(file.read_bytes())
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
