@@ -29,7 +29,7 @@ def bundled_pool(game: str) -> StartPool:
 
 def has_weights(game: str) -> bool:
     """Whether weights of a game are bundled."""
-    return bool(_revisions(game))
+    return bool(revisions(game))
 
 
 def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
@@ -38,23 +38,23 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
     Raises:
         UsageError: If there are no such weights; the message says how to get some.
     """
-    revisions = _revisions(game)
-    if not revisions:
+    known = revisions(game)
+    if not known:
         raise UsageError(
             f"no weights are bundled for game {game!r}: train some with `atari-dream train "
             f"--model c_lstm_vae --game {game} --data STORE --out CHECKPOINT` and give "
             "checkpoint='CHECKPOINT', or use a control: "
             "checkpoint='emulator', 'copy_last' or 'background'"
         )
-    wanted = name.partition("@")[2] or list(revisions)[-1]
-    if wanted not in revisions:
+    wanted = name.partition("@")[2] or list(known)[-1]
+    if wanted not in known:
         raise UsageError(
-            f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(revisions)}"
+            f"bundled weights of {game!r} have no revision {wanted!r}: allowed are {', '.join(known)}"
         )
-    return revisions[wanted]
+    return known[wanted]
 
 
-def _revisions(game: str) -> dict[str, Path]:
+def revisions(game: str) -> dict[str, Path]:
     """Folders of a game's weights by revision, the newest last."""
     folder = ROOT / get_game(game).name / "weights"
     paths = [path for path in folder.glob("r*") if re.fullmatch(r"r\d+", path.name)]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from atari_dream.bundled import ROOT
+from atari_dream.bundled import ROOT, bundled_pool
+from atari_dream.certificate import write_certificate
 from atari_dream.checkpoint import load_checkpoint, save_checkpoint
 from atari_dream.files import read_json
 from atari_dream.games import get_game
@@ -87,13 +88,14 @@ def make_weights(game: str, revision: str) -> None:
 
 
 def bundle(checkpoint: Path, folder: Path) -> None:
-    """Copies a checkpoint with its weights in float16."""
+    """Copies a checkpoint with its weights in float16, and certifies what they dream."""
     config = read_json(checkpoint / "config.json", "checkpoint")
     metrics = read_json(checkpoint / "metrics.json", "checkpoint")
     predictor = load_checkpoint(checkpoint)
     save_checkpoint(
         folder, predictor, config["model"], config["config"], metrics, config["data_sha256"], torch.float16
     )
+    write_certificate(folder, load_checkpoint(folder), bundled_pool(config["domain"]["game"]))
 
 
 def run(arguments: str) -> None:

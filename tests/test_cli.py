@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from atari_dream.cli import COMMANDS, LATER, cli, record, run
+from atari_dream.cli import COMMANDS, cli, record, run
 from atari_dream.cli.record import make_player
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
@@ -80,7 +80,7 @@ def test_the_overview_lists_every_command(capsys: Captured) -> None:
     ("arguments", "message"),
     [
         (["recrod"], "unknown command 'recrod': allowed are record, .*; nearest is 'record'"),
-        (["verify"], "command 'verify' is not built yet"),
+        (["verify", "--game", "qbert"], "no weights are bundled for game 'qbert'"),
         (["models", "--jsn"], "No such option.*--jsn.*--json"),
         (["record", "--steps", "10", "--out", "x"], "Missing option '--game'"),
         (
@@ -104,12 +104,6 @@ def test_bad_usage_is_one_line_and_exit_code_2(
     assert told.out == ""
     assert re.search(message, check_one_line(told.err))
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_what_is_not_built_yet_says_so(name: str, capsys: Captured) -> None:
-    assert call(name, "--game", "pacman") == 2
-    assert check_one_line(capsys.readouterr().err) == f"atari-dream: command {name!r} is not built yet\n"
 
 
 def test_an_interrupt_is_one_line_and_exit_code_130(

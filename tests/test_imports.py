@@ -18,7 +18,7 @@ LAYERS = (
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",
-    "alignment pictures protocol training",
+    "alignment certificate pictures protocol training",
     "gallery job replay_starts replays",
     "control domain_gap longrun minari_writer",
     "drift minari_reader",

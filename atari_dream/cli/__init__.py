@@ -25,9 +25,9 @@ COMMANDS = {
     "drift": "Measure the drift from the emulator.",
     "speed": "Time agent steps beside the emulator.",
     "agent": "Train and evaluate stable-baselines3 agents.",
+    "verify": "Replay rollouts of the bundled weights, compare.",
     "models": "List every predictor.",
 }
-LATER = ("verify",)
 
 
 class _Commands(click.Group):
@@ -41,8 +41,6 @@ class _Commands(click.Group):
             command = getattr(import_module(f"atari_dream.cli.{cmd_name}"), cmd_name)
             assert isinstance(command, click.Command)
             return command
-        if cmd_name in LATER:
-            raise UsageError(f"command {cmd_name!r} is not built yet")
         close = get_close_matches(cmd_name, COMMANDS, n=1)
         hint = f"; nearest is {close[0]!r}" if close else ""
         raise UsageError(f"unknown command {cmd_name!r}: allowed are {', '.join(COMMANDS)}{hint}")
