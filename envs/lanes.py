@@ -14,9 +14,11 @@ from atari_dream.checkpoint import frame_skip_of, open_predictor
 from atari_dream.dream import DreamState, tree_map
 from atari_dream.envs.observing import shrink_frames
 from atari_dream.envs.options import Options, pick_device
+from atari_dream.envs.shadow import Shadow, Twin, drift
+from atari_dream.errors import UsageError
 from atari_dream.games import FRAME_LIMIT
 from atari_dream.observation import STACK
-from atari_dream.predictor import Predictor, State
+from atari_dream.predictor import Predictor, Start, State
 from atari_dream.starts import StartPool
 
 BURN_IN_CHUNK = 8
@@ -43,6 +45,7 @@ class Lanes(NamedTuple):
         stack: Grey frames, uint8 (B, 4, 84, 84); (B, 0) where the observation is the frame itself.
         over: Whether a reset is due, bool (B,).
         world: Which game, weights, starts and rules these are lanes of, int64 (B,).
+        shadow: The real games beside them; nothing unless asked for.
     """
 
     dream: DreamState
@@ -56,6 +59,7 @@ class Lanes(NamedTuple):
     stack: Tensor
     over: Tensor
     world: Tensor
+    shadow: Shadow | tuple[()] = ()
 
 
 class Transition(NamedTuple):
@@ -84,9 +88,10 @@ class World:
         self.pool = _pool(options)
         self.predictor, _, self.revision = open_predictor(options.checkpoint, self.pool, self.device)
         self.frame_skip = self.predictor.domain.frame_skip
-        told = [self.revision, self.pool.digest, options.game, options.codes, options.observation]
-        self.identity = int(hashlib.sha256(repr(told).encode()).hexdigest()[:15], 16)
+        told = (self.revision, self.pool.digest, options.game, options.codes, options.observation)
+        self.identity = int(hashlib.sha256(repr((*told, bool(options.shadow))).encode()).hexdigest()[:15], 16)
         self._codes = torch.tensor(options.codes, dtype=torch.uint8, device=self.device)
+        self.twin = Twin(self.predictor.domain, 0 if options.shadow is True else int(options.shadow))
         self._burn_in = BurnIn(self.predictor, self.pool, self.device, options.observation == "dqn")
         self._scores = torch.from_numpy(self.pool.scores).to(self.device)
 
@@ -121,6 +126,7 @@ class World:
             stack,
             zeros.bool(),
             torch.full_like(seed, self.identity),
+            self._shadow(start),
         )
 
     @torch.no_grad()
@@ -158,8 +164,37 @@ class World:
             lives=outcome.lives,
             held=codes[:, -1],
             over=terminated | truncated,
+            shadow=self.twin.step(lanes.shadow, codes) if lanes.shadow else (),
         )
         return self._see(after), Transition(outcome.reward, terminated, truncated)
+
+    @torch.no_grad()
+    def resync(self, lanes: Lanes, mask: Tensor) -> Lanes:
+        """Takes the dreams in `mask`, bool (B,), to the states of their real games; an end of their own is undone.
+
+        Raises:
+            UsageError: If there is no shadow, or the real game of such a lane has ended.
+        """
+        if not lanes.shadow:
+            raise UsageError("resync() needs the real game: make the environment with shadow=True")
+        ended = (mask & lanes.shadow.over).nonzero()[:, 0].tolist()
+        if ended:
+            raise UsageError(f"resync(): the real game of lanes {ended} has ended: reset them")
+        rows = mask.nonzero()[:, 0]
+        real = tree_map(lambda part: part[rows], lanes.shadow)
+        state = burn_in(self.predictor, real.start(), self.device)
+        fresh = tree_map(lambda part: part[rows], lanes)._replace(
+            score=real.score, lives=real.start().lives, over=self._late(lanes.elapsed[rows])
+        )
+        fresh = fresh._replace(dream=fresh.dream._replace(predictor=state))
+        if self.options.observation == "dqn":
+            fresh = fresh._replace(stack=_grey(real.frames))
+        return tree_map(lambda old, new: old.index_copy(0, rows, new), lanes, fresh)
+
+    def drift(self, lanes: Lanes) -> dict[str, Tensor]:
+        """The real games beside lanes that have a shadow; see `shadow.drift`."""
+        assert lanes.shadow
+        return drift(lanes.shadow, dream.decode(self.predictor, lanes.dream))
 
     @torch.no_grad()
     def observe(self, lanes: Lanes) -> Tensor:
@@ -189,6 +224,12 @@ class World:
             held = torch.where(sticks[:, frame], held, code)
             raw.append(held)
         return torch.stack(raw, dim=1)
+
+    def _shadow(self, start: Tensor) -> Shadow | tuple[()]:
+        if not self.options.shadow:
+            return ()
+        begun = tree_map(lambda part: part.to(self.device), self.pool.batch(start.cpu().numpy()))
+        return self.twin.begin(begun, self._scores[start])
 
     def _late(self, elapsed: Tensor) -> Tensor:
         limit = self.options.horizon
@@ -241,19 +282,32 @@ class BurnIn:
 
     def _add(self, chunk: Tensor) -> None:
         start, count = self._pool.batch(chunk.numpy()), len(chunk)
-        stack = torch.zeros(count, 0, dtype=torch.uint8)
-        if self._grey:
-            stack = shrink_frames(start.frames[:, -STACK:].flatten(0, 1)).unflatten(0, (count, STACK))
-        padding = torch.arange(BURN_IN_CHUNK).clamp(max=count - 1)
-        state = self._predictor.init(tree_map(lambda part: part[padding].to(self._device), start))
+        stack = _grey(start.frames) if self._grey else torch.zeros(count, 0, dtype=torch.uint8)
         facts = (start.lives, start.actions[:, -1, -1], stack)
         lives, held, grey = (part.to(self._device) for part in facts)
-        fresh = (tree_map(lambda part: part[:count], state), lives, held, grey)
+        fresh = (burn_in(self._predictor, start, self._device), lives, held, grey)
         known = int((self._row >= 0).sum())
         self._table = (
             fresh if self._table is None else tree_map(lambda a, b: torch.cat([a, b]), self._table, fresh)
         )
         self._row[chunk] = torch.arange(known, known + count)
+
+
+def burn_in(predictor: Predictor, start: Start, device: torch.device) -> State:
+    """A predictor's state at starts, on a device, computed in chunks of one size."""
+    states = []
+    for rows in torch.arange(len(start.lives)).split(BURN_IN_CHUNK):
+        padded = rows[torch.arange(BURN_IN_CHUNK).clamp(max=len(rows) - 1)]
+        state = predictor.init(tree_map(lambda part, padded=padded: part[padded].to(device), start))
+        count = len(rows)
+        states.append(tree_map(lambda part, count=count: part[:count], state))
+    joined: State = tree_map(lambda *parts: torch.cat(parts), *states)
+    return joined
+
+
+def _grey(frames: Tensor) -> Tensor:
+    """The last frames of contexts, uint8 (B, C, 210, 160), as an agent sees them, uint8 (B, 4, 84, 84)."""
+    return shrink_frames(frames[:, -STACK:].flatten(0, 1)).unflatten(0, (len(frames), STACK))
 
 
 def _pool(options: Options) -> StartPool:

@@ -30,7 +30,7 @@ class Options:
     terminal_on_life_loss: bool = False
     deterministic: bool = False
     temperature: float = 1.0
-    shadow: bool = False
+    shadow: bool | int = False
     max_doubt: float | None = None
     render_mode: str | None = None
 
@@ -57,6 +57,7 @@ class Options:
                 raise unknown("keyword", name, (*names, *VECTOR_KEYWORDS) if vector else names, made)
         options = cls(get_game(game).name, **keywords)
         options._check()
+        options._check_shadow(vector)
         return options
 
     def _check(self) -> None:
@@ -69,7 +70,7 @@ class Options:
             raise UsageError(
                 f"device must be a string, got {self.device!r}: give a torch device as str(device)"
             )
-        for name in ("full_action_space", "terminal_on_life_loss", "deterministic", "shadow"):
+        for name in ("full_action_space", "terminal_on_life_loss", "deterministic"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.observation not in OBSERVATIONS:
@@ -84,9 +85,15 @@ class Options:
             raise UsageError(f"sticky must be a probability, 0 to 1, got {self.sticky!r}")
         if not _is_number(self.temperature) or self.temperature < 0:
             raise UsageError(f"temperature must be a number from 0, got {self.temperature!r}")
-        for name, off in (("shadow", False), ("max_doubt", None)):
-            if getattr(self, name) != off:
-                raise UsageError(f"{name}={getattr(self, name)!r} is not built yet: leave it at {off!r}")
+        if self.max_doubt is not None:
+            raise UsageError(f"max_doubt={self.max_doubt!r} is not built yet: leave it at None")
+
+    def _check_shadow(self, vector: bool) -> None:
+        """Whether the real game plays beside the dream: in this process, or for a vector in some of its own."""
+        if isinstance(self.shadow, bool) or (vector and isinstance(self.shadow, int) and self.shadow > 0):
+            return
+        allowed = "True, False or a number of processes" if vector else "True or False"
+        raise UsageError(f"shadow must be {allowed}, got {self.shadow!r}")
 
     @property
     def scale(self) -> float:

@@ -101,4 +101,11 @@ class DreamVecEnv(VecEnv):
     def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
         names = ("start", "lives", "score", "revision")
         columns = [infos[name].tolist() for name in names]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        rows: list[dict[str, Any]] = [
+            dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
+        ]
+        real = {name: column for name, column in infos.get("shadow", {}).items() if not name.startswith("_")}
+        if real:
+            for lane, row in enumerate(rows):
+                row["shadow"] = {name: column[lane] for name, column in real.items()}
+        return rows

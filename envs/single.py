@@ -98,6 +98,18 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
         observation, infos = self._vector.observe()
         return observation[0], _first(infos)
 
+    def resync(self) -> tuple[np.ndarray, dict[str, Any]]:
+        """Brings the dream back to the state of the real game beside it; needs `shadow=True`.
+
+        Returns:
+            Observation and info, as `observe`.
+
+        Raises:
+            UsageError: If there is no shadow, or the real game has ended.
+        """
+        observation, infos = self._vector.resync()
+        return observation[0], _first(infos)
+
     def fork(self, copies: int, fresh: bool = False) -> DreamVectorEnv:
         """A vector of copies of this dream, this one stays as it is; see `DreamVectorEnv.fork`.
 
@@ -111,6 +123,10 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
 
 
 def _first(infos: dict[str, Any]) -> dict[str, Any]:
-    """The info of lane 0, in plain Python types."""
+    """The info of lane 0, in plain Python types but for the real frame."""
     kinds = {"start": str, "lives": int, "score": float, "revision": str}
-    return {name: kind(infos[name][0]) for name, kind in kinds.items()}
+    info = {name: kind(infos[name][0]) for name, kind in kinds.items()}
+    if "shadow" in infos:
+        rows = {name: column[0] for name, column in infos["shadow"].items() if not name.startswith("_")}
+        info["shadow"] = {name: row if row.ndim else row.item() for name, row in rows.items()}
+    return info

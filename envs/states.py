@@ -6,19 +6,26 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from atari_dream.dream import DreamState
 from atari_dream.envs.lanes import Lanes
+from atari_dream.envs.shadow import Shadow
 from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, whole
+from atari_dream.predictor import State
 
-_OWN = [name for name in Lanes._fields if name != "dream"]
+_OWN = [name for name in Lanes._fields if name not in ("dream", "shadow")]
+_REAL = [name for name in Shadow._fields if name != "game"]
 _FORMAT = "format"
 
 
 def state_to_bytes(state: Lanes) -> bytes:
     """A state that `clone_state` gave, as bytes."""
     tensors = {f"predictor.{place}": part for place, part in enumerate(state.dream.predictor)}
+    if state.shadow:
+        tensors |= {f"game.{place}": part for place, part in enumerate(state.shadow.game)}
+        tensors |= {f"shadow.{name}": getattr(state.shadow, name) for name in _REAL}
     tensors |= {"dream.key": state.dream.key, "dream.t": state.dream.t}
     tensors |= {name: getattr(state, name) for name in _OWN}
     tensors[_FORMAT] = torch.tensor(FORMAT)
@@ -38,10 +45,10 @@ def state_from_bytes(data: bytes) -> Lanes:
             raise UsageError(
                 f"the state has format {found}, this version reads {FORMAT}: pip install --upgrade atari-dream"
             )
-        count = sum(name.startswith("predictor.") for name in tensors)
-        predictor = tuple(tensors.pop(f"predictor.{place}") for place in range(count))
+        predictor, game = _numbered(tensors, "predictor"), _numbered(tensors, "game")
         dreaming = DreamState(predictor, tensors.pop("dream.key"), tensors.pop("dream.t"))
-        return Lanes(dream=dreaming, **tensors)
+        shadow = Shadow(game, *(tensors.pop(f"shadow.{name}") for name in _REAL)) if game else ()
+        return Lanes(dream=dreaming, shadow=shadow, **tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise UsageError(f"these {len(data)} bytes are no state, or a damaged one ({told})") from None
@@ -66,3 +73,9 @@ def load_state(path: str | os.PathLike[str]) -> Lanes:
         return state_from_bytes(file.read_bytes())
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from None
+
+
+def _numbered(tensors: dict[str, Tensor], name: str) -> State:
+    """Takes the tensors `name.0`, `name.1`, ... out of a table."""
+    count = sum(key.startswith(f"{name}.") for key in tensors)
+    return tuple(tensors.pop(f"{name}.{place}") for place in range(count))

@@ -207,6 +207,29 @@ class DreamVectorEnv(VectorEnv):
         other.lanes = fork_lanes(state, copies, fresh)
         return other
 
+    def resync(self, mask: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Brings dreams back to the states of the real games beside them; needs `shadow=True`.
+
+        Args:
+            mask: The lanes, bool (B,); all if not given.
+
+        Returns:
+            Observations and infos, as `observe`.
+
+        Raises:
+            UsageError: If there is no shadow, or the real game of such a lane has ended.
+            ResetNeeded: Before the first reset.
+        """
+        if self.lanes is None:
+            raise ResetNeeded("resync() before reset(): call reset() first")
+        chosen = read_mask(mask, self.num_envs).to(self.world.device)
+        self.lanes = self.world.resync(self.lanes, chosen)
+        return self.observe()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Ends the processes that play the real games."""
+        self.world.twin.close()
+
     def _finish(self, after: Lanes, moved: Transition) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Resets the lanes that ended in this very step and keeps what they last showed in the infos."""
         dense = self.output == "torch"
@@ -233,9 +256,9 @@ class DreamVectorEnv(VectorEnv):
         """The infos of the lanes in `mask`, all by default, as `SyncVectorEnv` lays them out."""
         if self.output == "torch":
             columns = {"start": lanes.start, "lives": lanes.lives, "score": lanes.score}
-            return {name: self._out(column) for name, column in columns.items()} | {
-                "revision": self.world.revision
-            }
+            infos: dict[str, Any] = {name: self._out(column) for name, column in columns.items()}
+            shadow = {"shadow": self._shadow(lanes)} if lanes.shadow else {}
+            return infos | {"revision": self.world.revision} | shadow
         ids = [self.world.pool.entries[start]["id"] for start in lanes.start.tolist()]
         infos = {
             "start": np.array(ids, dtype=object),
@@ -246,7 +269,15 @@ class DreamVectorEnv(VectorEnv):
         present = np.ones(self.num_envs, bool) if mask is None else self._out(mask)
         for column in infos.values():
             column[~present] = None if column.dtype == object else 0
+        if lanes.shadow:
+            infos["shadow"] = self._shadow(lanes)
+            for column in infos["shadow"].values():
+                column[~present] = 0
+            infos["shadow"] |= {f"_{name}": present.copy() for name in infos["shadow"]}
         return infos | {f"_{name}": present.copy() for name in infos}
+
+    def _shadow(self, lanes: Lanes) -> dict[str, Any]:
+        return {name: self._out(column) for name, column in self.world.drift(lanes).items()}
 
     def _out(self, tensor: Tensor) -> Any:
         return tensor.clone() if self.output == "torch" else tensor.cpu().numpy().copy()

@@ -37,7 +37,8 @@ WRONG = [
     ("terminal_on_life_loss", "yes", "True or False"),
     ("deterministic", None, "True or False"),
     ("shadow", 0, "True or False"),
-    ("shadow", True, "not built yet"),
+    ("shadow", 2, "True or False"),
+    ("shadow", None, "True or False"),
     ("max_doubt", 0.5, "not built yet"),
     ("max_doubt", 0, "not built yet"),
 ]
