@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from atari_dream.envs.mixing import Mixture, WakeUp
 from atari_dream.envs.rewind import Rewind
 from atari_dream.envs.single import DreamEnv
 from atari_dream.envs.states import load_state, save_state, state_from_bytes, state_to_bytes
@@ -14,7 +15,9 @@ __all__ = [
     "DreamEnv",
     "DreamVecEnv",
     "DreamVectorEnv",
+    "Mixture",
     "Rewind",
+    "WakeUp",
     "load_state",
     "save_state",
     "state_from_bytes",
