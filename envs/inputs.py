@@ -40,12 +40,45 @@ def read_actions(actions: Any, shape: tuple[int, ...], count: int) -> Tensor:
         UsageError: If they are not that many whole numbers, or outside the action space.
     """
     action = _tensor(actions)
-    if action.shape == shape and action.dtype in _WHOLE:
+    if _fits(action, shape):
         action = action.long()
-        if bool(((action >= 0) & (action < count)).all()):
+        if not bool(outside(action, count).any()):
             return action
+    raise UsageError(_wanted(shape, count, actions))
+
+
+def take_actions(actions: Tensor, lanes: int, count: int) -> tuple[Tensor, Tensor]:
+    """What `read_actions` does without waiting for the device.
+
+    Args:
+        actions: On the device.
+        lanes: Number of lanes, B.
+        count: Size of the action space.
+
+    Returns:
+        The actions, int64 (B,), those outside the action space moved into it, and which those were, bool (B,).
+
+    Raises:
+        UsageError: If they are not that many whole numbers.
+    """
+    if not _fits(actions, (lanes,)):
+        raise UsageError(_wanted((lanes,), count, actions))
+    action = actions.long()
+    return action.clamp(0, count - 1), outside(action, count)
+
+
+def outside(action: Tensor, count: int) -> Tensor:
+    """Which actions are outside the action space, bool."""
+    return (action < 0) | (action >= count)
+
+
+def _fits(action: Tensor, shape: tuple[int, ...]) -> bool:
+    return action.shape == shape and action.dtype in _WHOLE
+
+
+def _wanted(shape: tuple[int, ...], count: int, actions: Any) -> str:
     wanted = f"{shape[0]} whole numbers, each" if shape else "one whole number"
-    raise UsageError(f"step() takes {wanted} from 0 to {count - 1}, got {reprlib.repr(actions)}")
+    return f"step() takes {wanted} from 0 to {count - 1}, got {reprlib.repr(actions)}"
 
 
 def read_seeds(seed: Any, lanes: int) -> list[int | None]:

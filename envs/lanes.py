@@ -239,6 +239,13 @@ class World:
         return elapsed >= limit if limit is not None else torch.zeros_like(elapsed, dtype=torch.bool)
 
 
+def broken(lanes: Lanes, moved: Transition) -> Tensor:
+    """Which lanes hold NaN or Inf, bool (B,)."""
+    parts = [part for part in (*lanes.dream.predictor, moved.reward) if part.is_floating_point()]
+    sums = [part.reshape(len(part), -1).sum(1, dtype=torch.float32) for part in parts]
+    return ~torch.stack(sums).isfinite().all(0)
+
+
 def fork_lanes(lanes: Lanes, copies: int, fresh: bool = False) -> Lanes:
     """Every lane several times, side by side; if `fresh`, each copy but the first with a random key of its own."""
     forked = tree_map(lambda part: part.repeat_interleave(copies, dim=0), lanes)

@@ -32,6 +32,7 @@ class Options:
     temperature: float = 1.0
     shadow: bool | int = False
     max_doubt: float | None = None
+    validate: bool = False
     render_mode: str | None = None
 
     @classmethod
@@ -70,7 +71,7 @@ class Options:
             raise UsageError(
                 f"device must be a string, got {self.device!r}: give a torch device as str(device)"
             )
-        for name in ("full_action_space", "terminal_on_life_loss", "deterministic"):
+        for name in ("full_action_space", "terminal_on_life_loss", "deterministic", "validate"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.observation not in OBSERVATIONS:

@@ -15,9 +15,10 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from atari_dream import dream
-from atari_dream.envs.inputs import read_actions, read_mask, read_seeds, read_starts
-from atari_dream.envs.lanes import Lanes, Transition, World, fork_lanes, form_of
+from atari_dream.envs.inputs import read_actions, read_mask, read_seeds, read_starts, take_actions
+from atari_dream.envs.lanes import Lanes, Transition, World, broken, fork_lanes, form_of
 from atari_dream.envs.options import DEFAULT_HORIZON, Options
+from atari_dream.envs.watch import Watch
 from atari_dream.errors import UsageError, unknown
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, HEIGHT, WIDTH
 from atari_dream.observation import SIZE, STACK
@@ -74,6 +75,9 @@ class DreamVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.lanes: Lanes | None = None
+        device = self.world.device
+        self._lazy = output == "torch" and device.type == "cuda" and not self.options.validate
+        self._action_watch, self._state_watch = (Watch(device, at_once=not self._lazy) for _ in range(2))
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -121,8 +125,11 @@ class DreamVectorEnv(VectorEnv):
         Raises:
             ResetNeeded: Before the first reset; or, with autoreset disabled, where a lane has ended.
             UsageError: If the actions are not B whole numbers in the action space.
+            RuntimeError: If the predictor gives NaN or Inf.
+
+        With torch output on a GPU the last two are told up to 64 steps later, unless `validate=True`.
         """
-        action = read_actions(actions, (self.num_envs,), len(self.options.codes)).to(self.world.device)
+        action = self._read_actions(actions)
         if self.lanes is None:
             raise ResetNeeded("step() before reset(): call reset() first")
         pending = self.lanes.over
@@ -132,6 +139,7 @@ class DreamVectorEnv(VectorEnv):
                 f"lanes {lanes} have ended: call reset(options={{'reset_mask': mask}}) for them"
             )
         after, moved = self.world.step(self.lanes, action)
+        self._check(broken(after, moved))
         if self.autoreset_mode == AutoresetMode.NEXT_STEP and pending.any():
             after = self.world.restart(after, pending)
             moved = dream.where(~pending, moved, dream.tree_map(torch.zeros_like, moved))
@@ -204,6 +212,9 @@ class DreamVectorEnv(VectorEnv):
         other.observation_space = batch_space(self.single_observation_space, other.num_envs)
         other.action_space = batch_space(self.single_action_space, other.num_envs)
         other._np_random = copy.deepcopy(self._np_random)
+        other._action_watch, other._state_watch = (
+            Watch(self.world.device, at_once=not self._lazy) for _ in range(2)
+        )
         other.lanes = fork_lanes(state, copies, fresh)
         return other
 
@@ -287,6 +298,27 @@ class DreamVectorEnv(VectorEnv):
 
     def _draw(self) -> int:
         return int(self.np_random.integers(2**31))
+
+    def _read_actions(self, actions: Any) -> Tensor:
+        count = len(self.options.codes)
+        if not (self._lazy and isinstance(actions, Tensor) and actions.device.type == "cuda"):
+            return read_actions(actions, (self.num_envs,), count).to(self.world.device)
+        action, wrong = take_actions(actions, self.num_envs, count)
+        found = self._action_watch.look(wrong)
+        if found is not None:
+            raise UsageError(
+                f"the action of lane {found[1]} at step {found[0]} was outside 0 to {count - 1}: make the "
+                "environment with validate=True to be told at once"
+            )
+        return action
+
+    def _check(self, bad: Tensor) -> None:
+        found = self._state_watch.look(bad)
+        if found is not None:
+            raise RuntimeError(
+                f"the predictor of revision {self.world.revision!r} gave NaN or Inf in lane {found[1]} at step "
+                f"{found[0]} of this environment"
+            )
 
     def _read_options(self, options: dict[str, Any]) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The lanes to reset, their starts if given, and those to draw from if a query is."""
