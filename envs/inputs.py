@@ -1,13 +1,12 @@
 """What callers hand in - seeds, actions, masks, starts - checked and turned into tensors."""
 
-import reprlib
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from atari_dream.errors import UsageError
+from atari_dream.errors import UsageError, brief
 from atari_dream.starts import StartPool
 
 SEED_MAX = 2**63 - 1
@@ -78,7 +77,7 @@ def _fits(action: Tensor, shape: tuple[int, ...]) -> bool:
 
 def _wanted(shape: tuple[int, ...], count: int, actions: Any) -> str:
     wanted = f"{shape[0]} whole numbers, each" if shape else "one whole number"
-    return f"step() takes {wanted} from 0 to {count - 1}, got {reprlib.repr(actions)}"
+    return f"step() takes {wanted} from 0 to {count - 1}, got {brief(actions)}"
 
 
 def read_seeds(seed: Any, lanes: int) -> list[int | None]:
@@ -96,7 +95,7 @@ def read_seeds(seed: Any, lanes: int) -> list[int | None]:
             return [None if one is None else int(one) for one in seeds]
     raise UsageError(
         f"seed must be a whole number from 0 to 2**63 - {lanes}, or a list of {lanes} of them, "
-        f"got {reprlib.repr(seed)}"
+        f"got {brief(seed)}"
     )
 
 
@@ -109,7 +108,7 @@ def read_mask(mask: Any, lanes: int) -> Tensor:
     given = torch.ones(lanes, dtype=torch.bool) if mask is None else _tensor(mask)
     if given.shape != (lanes,) or given.dtype != torch.bool or not given.any():
         raise UsageError(
-            f"option reset_mask takes {lanes} bools, at least one of them true, got {reprlib.repr(mask)}"
+            f"option reset_mask takes {lanes} bools, at least one of them true, got {brief(mask)}"
         )
     return given
 
@@ -132,7 +131,7 @@ def read_starts(start: Any, lanes: int, pool: StartPool) -> Tensor | None:
     if len(found) != lanes or not all(_is_whole(place) and 0 <= place < len(pool) for place in found):
         raise UsageError(
             f"option start takes a position from 0 to {len(pool) - 1}, an id or a query, or a list of {lanes} "
-            f"positions or ids, got {reprlib.repr(start)}"
+            f"positions or ids, got {brief(start)}"
         )
     return torch.tensor([int(place) for place in found], dtype=torch.int64)
 

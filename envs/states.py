@@ -1,5 +1,6 @@
 """Cloned states as bytes and files, to be taken up by another process: no code is run by reading one."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from atari_dream.predictor import State
 _OWN = [name for name in Lanes._fields if name not in ("dream", "shadow")]
 _REAL = [name for name in Shadow._fields if name != "game"]
 _FORMAT = "format"
+_DIGEST = hashlib.sha256().digest_size
 
 
 def state_to_bytes(state: Lanes) -> bytes:
@@ -29,7 +31,8 @@ def state_to_bytes(state: Lanes) -> bytes:
     tensors |= {"dream.key": state.dream.key, "dream.t": state.dream.t}
     tensors |= {name: getattr(state, name) for name in _OWN}
     tensors[_FORMAT] = torch.tensor(FORMAT)
-    return save({name: part.cpu().contiguous() for name, part in tensors.items()})
+    payload = save({name: part.cpu().contiguous() for name, part in tensors.items()})
+    return hashlib.sha256(payload).digest() + payload
 
 
 def state_from_bytes(data: bytes) -> Lanes:
@@ -38,8 +41,11 @@ def state_from_bytes(data: bytes) -> Lanes:
     Raises:
         UsageError: If it is no state, damaged, or of a later format.
     """
+    digest, payload = data[:_DIGEST], data[_DIGEST:]
     try:
-        tensors = load(data)
+        if hashlib.sha256(payload).digest() != digest:
+            raise ValueError("its hash is another")
+        tensors = load(payload)
         found = int(tensors.pop(_FORMAT))
         if found > FORMAT:
             raise UsageError(

@@ -1,7 +1,6 @@
 """The dream as a vector environment: one batch through the predictor, whatever the number of lanes."""
 
 import copy
-import reprlib
 from typing import Any
 
 import gymnasium
@@ -19,7 +18,7 @@ from atari_dream.envs.inputs import read_actions, read_mask, read_seeds, read_st
 from atari_dream.envs.lanes import Lanes, Transition, World, broken, fork_lanes, form_of
 from atari_dream.envs.options import DEFAULT_HORIZON, Options
 from atari_dream.envs.watch import Watch
-from atari_dream.errors import UsageError, unknown
+from atari_dream.errors import UsageError, brief, unknown
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, HEIGHT, WIDTH
 from atari_dream.observation import SIZE, STACK
 from atari_dream.start_query import matching
@@ -172,7 +171,7 @@ class DreamVectorEnv(VectorEnv):
             UsageError: If the state is of another kind of environment, or of another number of lanes.
         """
         if not isinstance(state, Lanes):
-            raise UsageError(f"restore_state() takes what clone_state() gave, got {reprlib.repr(state)}")
+            raise UsageError(f"restore_state() takes what clone_state() gave, got {brief(state)}")
         zeros = torch.zeros(self.num_envs, dtype=torch.int64, device=self.world.device)
         mine = self.lanes or self.world.begin(zeros, zeros, zeros)
         if form_of(state) != form_of(mine) or not torch.equal(state.world.cpu(), mine.world.cpu()):

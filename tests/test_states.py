@@ -1,5 +1,6 @@
 """States as bytes and files, forks and going back: equal futures, in another process too."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -95,17 +96,20 @@ def test_another_process_has_the_same_future(tmp_path: Path) -> None:
 def damaged(data: bytes, how: str) -> bytes:
     if how == "cut":
         return data[: len(data) // 2]
-    if how == "later":
-        return save(load(data) | {"format": torch.tensor(2)})
-    if how == "poor":
-        return save({name: part for name, part in load(data).items() if name != "lives"})
-    return b"no state"
+    if how == "flipped":
+        return data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
+    if how == "other":
+        return b"no state"
+    tensors = load(data[32:])
+    changed = {"later": tensors | {"format": torch.tensor(2)}, "poor": {"format": tensors["format"]}}[how]
+    return hashlib.sha256(save(changed)).digest() + save(changed)
 
 
 @pytest.mark.parametrize(
     ("how", "told"),
     [
         ("cut", "no state, or a damaged one"),
+        ("flipped", "no state, or a damaged one"),
         ("poor", "no state, or a damaged one"),
         ("other", "no state, or a damaged one"),
         ("later", "has format 2, this version reads 1: pip install --upgrade atari-dream"),
