@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor
 
 from atari_dream.agents.loading import check_writable, save_agent
+from atari_dream.agents.truncation import ValueAtTruncation
 from atari_dream.agents.venue import Venue
 from atari_dream.checkpoint import commit, versions
 from atari_dream.envs import DreamVecEnv
@@ -84,8 +85,9 @@ def train_ppo(
         UsageError: If the place does not exist, or the zip cannot be written.
     """
     check_writable(out)
-    lanes = DreamVecEnv(venue.game, envs, **venue.keywords())
-    agent = make_ppo(SignRewards(VecMonitor(lanes)), venue, budget.steps, seed)
+    lanes = DreamVecEnv(venue.game, envs, stagger=venue.keywords()["horizon"] is not None, **venue.keywords())
+    cut = ValueAtTruncation(SignRewards(VecMonitor(lanes)))
+    agent = cut.agent = make_ppo(cut, venue, budget.steps, seed)
     origin = {
         "game": venue.game,
         "place": venue.place,

@@ -17,19 +17,24 @@ class DreamVecEnv(VecEnv):
     Args:
         game: Name of the game, or its environment id.
         num_envs: Number of lanes.
+        stagger: Whether the first episodes are cut at different steps, lane i's after (i + 1) / num_envs of the
+            horizon, so that lanes do not reach it together.
         options: The keywords of `gym.make`, and `max_episode_steps` as another name for `horizon`.
 
     Raises:
         UsageError: If a keyword is unknown or its value not supported.
     """
 
-    def __init__(self, game: str, num_envs: int = 1, **options: Any) -> None:
+    def __init__(self, game: str, num_envs: int = 1, stagger: bool = False, **options: Any) -> None:
         for name in ("output", "autoreset_mode"):
             if name in options:
                 raise UsageError(
                     f"keyword {name!r} is not for DreamVecEnv: it gives numpy and resets at once"
                 )
         self.envs = DreamVectorEnv(num_envs, game, autoreset_mode=AutoresetMode.SAME_STEP, **options)
+        if stagger and self.envs.options.horizon is None:
+            raise UsageError("stagger=True needs a horizon: give horizon=1000, or leave it out")
+        self._staggers = stagger
         self.render_mode = self.envs.render_mode
         super().__init__(num_envs, self.envs.single_observation_space, self.envs.single_action_space)
         self._actions = np.zeros(num_envs, np.int64)
@@ -46,6 +51,9 @@ class DreamVecEnv(VecEnv):
                 raise UsageError("set_options() takes the same query for all lanes, or positions and ids")
             options["start"] = queries[0]
         observation, infos = self.envs.reset(seed=self._seeds, options=options)
+        if self._staggers:
+            self.envs.stagger()
+            self._staggers = False
         self.reset_infos = self._split(infos)
         self._reset_seeds()
         self._reset_options()

@@ -236,6 +236,14 @@ class DreamVectorEnv(VectorEnv):
         self.lanes = self.world.resync(self.lanes, chosen)
         return self.observe()
 
+    def stagger(self) -> None:
+        """Lets the present episode of lane i be cut after (i + 1) / num_envs of the horizon."""
+        horizon = self.options.horizon
+        assert self.lanes is not None and horizon is not None
+        lane = torch.arange(self.num_envs, device=self.world.device)
+        spent = horizon - (lane + 1) * horizon // self.num_envs
+        self.lanes = self.lanes._replace(elapsed=spent.clamp(max=horizon - 1))
+
     def close_extras(self, **kwargs: Any) -> None:
         """Ends the processes that play the real games."""
         self.world.twin.close()
