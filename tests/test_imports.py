@@ -37,6 +37,8 @@ HEAVY = {
     "ale_py": {"emulator", "speed"},  # speed times ALE's own environments
     "stable_baselines3": {"envs", "agents"},
     "minari": {"minari_reader", "minari_writer"},
+    "tensordict": {"envs"},
+    "torchrl": {"envs"},
     "click": {"cli"},
     "tqdm": {"cli"},
 }
@@ -120,6 +122,8 @@ def test_what_is_optional_is_imported_where_it_is_used(module: str) -> None:
     allowed = CORE | IN_CLI | set(sys.stdlib_module_names) | {"atari_dream"}
     if top(module) == "cli":
         allowed |= {"click", "tqdm"}
+    if module == "envs.torchrl":
+        allowed |= {"tensordict", "torchrl"}
     assert {top(name) for name in imported(tree)} <= allowed
 
 
@@ -152,7 +156,7 @@ def test_importing_atari_dream_is_light() -> None:
 @pytest.mark.slow
 def test_environments_come_without_stable_baselines3() -> None:
     envs = loaded("import atari_dream.envs")
-    assert "torch" in envs and not envs & {"stable_baselines3", "matplotlib", "click"}
+    assert "torch" in envs and not envs & {"stable_baselines3", "torchrl", "matplotlib", "click"}
 
 
 def test_help_comes_without_torch() -> None:
