@@ -11,7 +11,7 @@ from atari_dream.checkpoint import commit, open_predictor, versions
 from atari_dream.files import FORMAT, write_json
 from atari_dream.speed import REPEATS, device_name, predictor_contender, take_turns
 
-LANES, SECONDS = (1, 64), 1.0
+LANES, SECONDS = (1, 64), 3.0
 """Batches, and the time for each predictor at each."""
 COMMAND = "python benchmarks/predictors.py speed"
 
