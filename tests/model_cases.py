@@ -29,7 +29,7 @@ def small(name: str) -> dict[str, Any]:
         return {"channels": 4, "deep": 16, "latent": 2}
     if issubclass(made, Dense):
         return {"channels": 4, "width": 30, "latent": 2}
-    return {"multi_scale_gan": {"divide": 16, "channels": 4}}.get(name, {})
+    return {"multi_scale_gan": {"divide": 64, "channels": 4}}.get(name, {})
 
 
 NAMES = [name for name in list_models() if name == "tiny" or "models" in model_class(name).__module__]
