@@ -24,6 +24,9 @@ from atari_dream.predictor import Domain, Predictor, State
 from atari_dream.starts import StartPool
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def pool() -> StartPool:
     return bundled_pool("pacman")
@@ -112,7 +115,6 @@ def test_a_certificate_that_does_not_fit_is_refused(
         verify(weights, load_checkpoint(weights), pool)
 
 
-@pytest.mark.slow
 def test_the_bundled_weights_hold(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(["verify", "--json"])

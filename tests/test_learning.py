@@ -92,6 +92,7 @@ def test_it_learns_in_bf16(name: str, domain: Domain, starts: Start) -> None:
     )
 
 
+@pytest.mark.slow
 @trainables
 @torch.no_grad()
 def test_a_step_leaves_nothing_behind(name: str, domain: Domain, starts: Start) -> None:

@@ -36,7 +36,9 @@ def moves(envs: DreamVectorEnv, steps: int) -> Iterator[np.ndarray]:
         yield rng.integers(envs.single_action_space.n, size=envs.num_envs)
 
 
-@pytest.mark.parametrize("game", GAMES)
+@pytest.mark.parametrize(
+    "game", [pytest.param(game, marks=[] if game == "pacman" else [pytest.mark.slow]) for game in GAMES]
+)
 def test_behind_the_emulator_there_is_no_drift(game: str) -> None:
     envs = beside(2, "emulator", game, autoreset_mode="SameStep", sticky=0.25)
     for action in moves(envs, 60):

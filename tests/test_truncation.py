@@ -34,6 +34,7 @@ def learnt(batched: bool) -> tuple[np.ndarray, int]:
     return agent.rollout_buffer.rewards, single
 
 
+@pytest.mark.slow
 def test_rewards_are_those_of_stable_baselines3() -> None:
     (rewards, passes), (wanted, single) = learnt(batched=True), learnt(batched=False)
     np.testing.assert_allclose(rewards, wanted, rtol=1e-4, atol=1e-5)

@@ -95,6 +95,7 @@ REFUSED = {(name, "SameStep") for name in _OF_OBSERVATIONS} | {
 """Autoreset modes that Gymnasium's wrappers refuse for every environment."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mode"), [(name, mode) for name in VECTOR for mode in MODES if (name, mode) not in REFUSED]
 )
