@@ -23,7 +23,6 @@ from atari_dream.models.copy_last import CopyLast
 from atari_dream.predictor import Domain, Predictor, State
 from atari_dream.starts import StartPool
 
-
 pytestmark = pytest.mark.slow
 
 
