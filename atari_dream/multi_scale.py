@@ -23,6 +23,8 @@ CRITIC_KERNELS = ((3,), (3, 3, 3), (5, 5, 5), (7, 7, 5, 5))
 CRITIC_DENSE = ((512, 256), (1024, 512), (1024, 512), (1024, 512))
 CROP = 32
 
+_GAIN = 2.0
+
 
 def pyramid(images: Tensor) -> list[Tensor]:
     """Images (B, C, H, W) at every scale, the coarsest first, by area."""
@@ -50,7 +52,7 @@ class Generators(nn.ModuleList):
             layers: list[nn.Module] = []
             for before, after, kernel in zip(sizes, sizes[1:], kernels, strict=False):
                 layers += [convolution(before, after, kernel, padding=kernel // 2), nn.ReLU()]
-            self.append(nn.Sequential(*layers[:-1]))
+            self.append(nn.Sequential(*layers[:-1]).apply(_start))
 
     def last(self, level: int) -> nn.Conv2d:
         """The last layer of a scale."""
@@ -60,13 +62,18 @@ class Generators(nn.ModuleList):
 
 
 class ScaleCritic(nn.Module):
-    """The discriminator of one scale: is this patch what follows? Convolutions without padding, then dense layers."""
+    """The discriminator of one scale: is this what follows? Convolutions without padding, then dense layers.
+
+    It sees the next frame and what changes in it. Spectral norm bounds each layer; a gain after each keeps the signal
+    from fading on the way through.
+    """
 
     def __init__(self, level: int, divide: int = 1) -> None:
         super().__init__()
-        side, channels, layers = CROP >> (SCALES - 1 - level), 3, []
+        side, channels = CROP >> (SCALES - 1 - level), 6
+        layers: list[nn.Module] = []
         for maps, kernel in zip(CRITIC_MAPS[level], CRITIC_KERNELS[level], strict=True):
-            layers += [spectral_norm(nn.Conv2d(channels, maps // divide, kernel)), nn.ReLU()]
+            layers += [spectral_norm(nn.Conv2d(channels, maps // divide, kernel)), _Leak()]
             channels, side = maps // divide, side - kernel + 1
         if level:
             layers.append(nn.MaxPool2d(2))
@@ -74,12 +81,13 @@ class ScaleCritic(nn.Module):
         sizes = [channels * side * side, *(size // divide for size in CRITIC_DENSE[level])]
         layers.append(nn.Flatten())
         for before, after in itertools.pairwise(sizes):
-            layers += [spectral_norm(nn.Linear(before, after)), nn.ReLU()]
+            layers += [spectral_norm(nn.Linear(before, after)), _Leak()]
         self.layers = nn.Sequential(*layers, spectral_norm(nn.Linear(sizes[-1], 1)))
 
-    def forward(self, patch: Tensor) -> Tensor:
-        """Scores (B, 1) of patches (B, 3, side, side)."""
-        return self.layers(patch)
+    def forward(self, present: Tensor, patch: Tensor) -> Tensor:
+        """Scores (B, 1) of patches that follow present ones, RGB in [-1, 1], (B, 3, side, side)."""
+        scores: Tensor = self.layers(torch.cat([patch - present, patch], dim=1))
+        return scores
 
 
 class MultiScaleCritic(nn.ModuleList):
@@ -89,8 +97,9 @@ class MultiScaleCritic(nn.ModuleList):
         super().__init__(ScaleCritic(level, divide) for level in range(SCALES))
 
     def forward(self, *patches: Tensor) -> Tensor:
-        """Scores (B, 4) of patches (B, 3, side, side), the coarsest first."""
-        return torch.cat([critic(patch) for critic, patch in zip(self, patches, strict=True)], dim=1)
+        """Scores (B, 4) of patches (B, 3, side, side), the coarsest first: the four present ones, then the next."""
+        pairs = zip(self, patches[:SCALES], patches[SCALES:], strict=True)
+        return torch.cat([critic(present, patch) for critic, present, patch in pairs], dim=1)
 
 
 class ReferenceGenerator(nn.Module):
@@ -113,3 +122,19 @@ class ReferenceGenerator(nn.Module):
             told = [seen, F.interpolate(made[-1], seen.shape[2:])] if made else [seen]
             made.append(network(torch.cat(told, dim=1)).tanh())
         return made
+
+
+class _Leak(nn.Module):
+    """Leaky ReLU with a gain."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Applies it."""
+        return F.leaky_relu(x, 0.2) * _GAIN
+
+
+def _start(module: nn.Module) -> None:
+    """Weights after He et al. (2015): smaller ones fade in five layers of ReLU."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

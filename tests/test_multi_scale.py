@@ -98,15 +98,17 @@ def test_a_lesson_is_of_a_crop_and_goes_on_from_the_real_frame(
     assert isinstance(rivals, dict)
     sides = [4, 8, 16, 32]
     for parts in rivals["image"]:
-        assert [tuple(part.shape) for part in parts] == [(LANES, 3, side, side) for side in sides]
+        assert [tuple(part.shape) for part in parts] == [(LANES, 3, side, side) for side in sides] * 2
     assert not lesson(predictor, start, compete=False)["rivals"]
 
 
 def test_every_scale_is_judged(predictor: MultiScaleGAN) -> None:
     critic = predictor.critics()["image"]
     assert isinstance(critic, MultiScaleCritic)
-    patches = [torch.rand(2, 3, side, side, requires_grad=True) for side in (4, 8, 16, 32)]
-    scores = critic(*patches)
+    present, patches = (
+        [torch.rand(2, 3, side, side, requires_grad=True) for side in (4, 8, 16, 32)] for _ in range(2)
+    )
+    scores = critic(*present, *patches)
     assert scores.shape == (2, 4)
     for level, patch in enumerate(patches):
         (gradient,) = torch.autograd.grad(scores[:, level].sum(), patch, retain_graph=True)

@@ -97,7 +97,8 @@ class MultiScaleGAN(OutcomePredictor):
         shown = (target.frame, *frames[:-1], _bytes(rgb_of(target.frame)), lives_after(lives, target))
         if not compete:
             return Lesson(shown, terms)
-        rivals = {"image": Rivals(tuple(real), tuple(made))}
+        now = pyramid(seen[:, :3])
+        rivals = {"image": Rivals((*now, *real), (*now, *made))}
         return Lesson(shown, terms, (made[-1] + 1) / 2, (real[-1] + 1) / 2, rivals)
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
