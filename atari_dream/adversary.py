@@ -28,7 +28,7 @@ class Adversarial(Rollout):
     waits until the predictor has caught up.
 
     Args:
-        predictor: What learns; it declares its adversaries by `critics`.
+        predictor: What learns; it declares its `adversaries` and makes their `critics`.
         context: As in `Rollout`.
         weights: As in `Rollout`.
         free: As in `Rollout`.
@@ -139,7 +139,7 @@ def objective_of(
     predictor: Predictor, context: int, weights: dict[str, float], free: float, loss: str, share: float
 ) -> Rollout:
     """What a predictor is trained with: `Adversarial` if it declares adversaries and they have a share."""
-    if share > 0 and predictor.critics():
+    if share > 0 and predictor.adversaries:
         return Adversarial(predictor, context, weights, free, loss, share)
     return Rollout(predictor, context, weights, free)
 

@@ -70,13 +70,14 @@ def verify(weights: Path, predictor: Predictor, pool: StartPool) -> Verdict:
         raise UsageError(f"{frames} is missing or not what certificate.json was written for")
     if told["starts"] != pool.digest:
         raise UsageError(f"the certificate of {weights} is of other starts than {pool.name}")
-    if told["kind"] == kind():
+    here = kind()
+    if told["kind"] == here:
         right = [one == other for one, other in zip(free(predictor, pool), told["free"], strict=True)]
         return Verdict(all(right), "frame hashes", f"{sum(right)} of {STARTS} rollouts of {FREE} steps equal")
     with np.load(frames) as kept:
         off = float((forced(predictor, pool) != kept["forced"]).mean())
     changed = ", ".join(
-        f"{name} {kind()[name]}, not {value}" for name, value in told["kind"].items() if kind()[name] != value
+        f"{name} {here[name]}, not {value}" for name, value in told["kind"].items() if here[name] != value
     )
     line = f"{off:.4%} of pixels differ from one step to the next, {TOLERANCE:.1%} allowed ({changed})"
     return Verdict(off <= TOLERANCE, "teacher-forced frames", line)
@@ -93,12 +94,12 @@ def free(predictor: Predictor, pool: StartPool) -> list[str]:
 @torch.no_grad()
 def forced(predictor: Predictor, pool: StartPool) -> np.ndarray:
     """What is predicted from each real frame, palette codes, uint8 (steps, starts, 210, 160)."""
-    starts, shown = np.arange(STARTS), []
+    starts, actions, shown = np.arange(STARTS), _actions(pool, FORCED), []
     emulator = create_model("emulator", predictor.domain)
-    real = roll_lanes(emulator, pool, starts, _actions(pool, FORCED), noise_keys(starts))
+    real = roll_lanes(emulator, pool, starts, actions, noise_keys(starts))
     with one_thread():
         state = dream.init(predictor, pool.batch(starts), noise_keys(starts))
-        for step, codes in enumerate(_actions(pool, FORCED), 1):
+        for step, codes in enumerate(actions, 1):
             state, _ = dream.step(predictor, state, torch.from_numpy(codes))
             shown.append(dream.decode(predictor, state).indices().numpy())
             frame = torch.from_numpy(np.stack([rollout.frames[step] for rollout in real]))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.games import HEIGHT, WIDTH
-from atari_dream.palette import PALETTE
+from atari_dream.predictor import Frames
 
 PATCH = (7, 8)
 """Pixels, rows by columns, that a grid cell covers: 210x160 is exactly 30x20 cells."""
@@ -70,8 +70,7 @@ def colour_code() -> Tensor:
 
 def rgb_of(codes: Tensor) -> Tensor:
     """Palette codes, uint8 (B, H, W), as RGB in [0, 1], float32 (B, 3, H, W)."""
-    table = torch.from_numpy(PALETTE).to(codes.device) / 255.0
-    return table[codes.int()].permute(0, 3, 1, 2)
+    return Frames(codes).rgb().permute(0, 3, 1, 2) / 255.0
 
 
 def snap(rgb: Tensor, colours: Tensor) -> Tensor:

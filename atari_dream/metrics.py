@@ -162,17 +162,16 @@ def compare_frames(
     }
     if not wrong.any() and dreamt.raw is None:
         return dict.fromkeys(FRAME_SUMS, 0.0) | always | {"ssim": 1.0, "ms_ssim": 1.0}
-    square = (
-        np.square(real.colours - dreamt.colours).sum(-1)
-        if dreamt.raw is not None
-        else _SQUARE[real.codes, dreamt.codes]
-    )
+    if dreamt.raw is None:
+        off, square = wrong, _SQUARE[real.codes[wrong], dreamt.codes[wrong]]
+    else:
+        off, square = np.ones_like(wrong), np.square(real.colours - dreamt.colours).sum(-1).ravel()
     fine, coarse = similarities(real, dreamt)
     return {
         **always,
         "wrong": float(wrong.sum()),
         "square": float(square.sum()),
-        "moving_square": float(square[moving].sum()),
+        "moving_square": float(square[moving[off]].sum()),
         "moving_wrong": float(wrong[moving].sum()),
         "ssim": fine,
         "ms_ssim": coarse,

@@ -139,6 +139,7 @@ class Predictor(nn.Module):
         context: Agent steps of context that `init` reads.
         noise: What one step draws, by name.
         practice: What one step of learning draws beyond that.
+        adversaries: Names of its discriminators.
         trainable: Whether it learns.
         batch_invariant: Whether a lane's bits depend on that lane alone, whatever the batch.
         exportable: Whether `init`, `step` and `decode` pass `torch.export`.
@@ -147,6 +148,7 @@ class Predictor(nn.Module):
     context: int = 1
     noise: dict[str, Noise] = {}
     practice: dict[str, Noise] = {}
+    adversaries: tuple[str, ...] = ()
     trainable: ClassVar[bool] = True
     batch_invariant: ClassVar[bool] = False
     exportable: ClassVar[bool] = True
@@ -192,7 +194,7 @@ class Predictor(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not learn")
 
     def critics(self) -> nn.ModuleDict:
-        """Fresh discriminators by adversary; training needs them, a dream does not."""
+        """Fresh discriminators of its adversaries; training needs them, a dream does not."""
         return nn.ModuleDict()
 
     def contested(self) -> dict[str, Tensor]:

@@ -62,7 +62,9 @@ class Trainer:
         self.predictor = create_model(
             config.model, domain_of(self._store, config.frame_skip), **config.config
         )
-        self.fabric = _fabric(config, in_turns=config.adversary_share > 0 and bool(self.predictor.critics()))
+        self.fabric = _fabric(
+            config, in_turns=config.adversary_share > 0 and bool(self.predictor.adversaries)
+        )
         if config.init:
             self._begin_with(Path(config.init))
         self.predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

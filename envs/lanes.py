@@ -109,8 +109,8 @@ class World:
         """
         key = noise.fold(noise.key_of(seed), resets)
         if start is None:
-            among = torch.arange(len(self.pool), device=self.device) if among is None else among
-            start = among[noise.integers(noise.fold(key, _START), len(among))]
+            drawn = noise.integers(noise.fold(key, _START), len(self.pool) if among is None else len(among))
+            start = drawn if among is None else among[drawn]
         state, lives, held, stack = self._burn_in.gather(start)
         zeros = torch.zeros_like(seed)
         dreaming = DreamState(state, key, zeros.clone())

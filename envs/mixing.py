@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
+from atari_dream.envs.options import whole_number
 from atari_dream.errors import UsageError
 
 Env = gymnasium.Env[np.ndarray, Any]
@@ -89,7 +90,7 @@ class WakeUp(gymnasium.Wrapper[np.ndarray, Any, np.ndarray, Any]):
     """
 
     def __init__(self, env: Env, every: int) -> None:
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        if not whole_number(every):
             raise UsageError(f"WakeUp takes a whole number of steps from 1, got {every!r}")
         super().__init__(env)
         self._every, self._asleep = every, 0

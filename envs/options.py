@@ -78,9 +78,7 @@ class Options:
             raise unknown("observation", self.observation, OBSERVATIONS)
         if self.render_mode not in RENDER_MODES:
             raise unknown("render_mode", self.render_mode, RENDER_MODES)
-        if self.horizon is not None and (
-            isinstance(self.horizon, bool) or not isinstance(self.horizon, int) or self.horizon < 1
-        ):
+        if self.horizon is not None and not whole_number(self.horizon):
             raise UsageError(f"horizon must be a whole number of steps from 1, or None, got {self.horizon!r}")
         if not _is_number(self.sticky) or not 0 <= self.sticky <= 1:
             raise UsageError(f"sticky must be a probability, 0 to 1, got {self.sticky!r}")
@@ -91,7 +89,7 @@ class Options:
 
     def _check_shadow(self, vector: bool) -> None:
         """Whether the real game plays beside the dream: in this process, or for a vector in some of its own."""
-        if isinstance(self.shadow, bool) or (vector and isinstance(self.shadow, int) and self.shadow > 0):
+        if isinstance(self.shadow, bool) or (vector and whole_number(self.shadow)):
             return
         allowed = "True, False or a number of processes" if vector else "True or False"
         raise UsageError(f"shadow must be {allowed}, got {self.shadow!r}")
@@ -124,6 +122,11 @@ def pick_device(name: str) -> torch.device:
             f"no device {name!r} here, allowed are auto, cpu, cuda, cuda:N, mps: {str(error).splitlines()[0]}"
         ) from None
     return device
+
+
+def whole_number(value: Any, least: int = 1) -> bool:
+    """Whether a value is a whole number, `least` or more; a bool is none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_number(value: Any) -> bool:

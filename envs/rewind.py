@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 
 from atari_dream.envs.lanes import Lanes
+from atari_dream.envs.options import whole_number
 from atari_dream.errors import UsageError
 
 
@@ -22,7 +23,7 @@ class Rewind(gymnasium.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64]):
     """
 
     def __init__(self, env: gymnasium.Env[np.ndarray, np.int64], steps: int = 64) -> None:
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        if not whole_number(steps):
             raise UsageError(f"Rewind takes a whole number of steps from 1, got {steps!r}")
         super().__init__(env)
         self._states: deque[Lanes] = deque(maxlen=steps + 1)
@@ -52,7 +53,7 @@ class Rewind(gymnasium.Wrapper[np.ndarray, np.int64, np.ndarray, np.int64]):
             UsageError: If it does not reach back so far.
         """
         most = len(self._states) - 1
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 0 <= steps <= most:
+        if not whole_number(steps, 0) or steps > most:
             raise UsageError(
                 f"rewind() takes a whole number of steps from 0 to {max(most, 0)}, got {steps!r}"
             )

@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
+from atari_dream.envs.shadow import lane_of
 from atari_dream.envs.vector import DreamVectorEnv
 from atari_dream.errors import UsageError
 
@@ -112,8 +113,7 @@ class DreamVecEnv(VecEnv):
         rows: list[dict[str, Any]] = [
             dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
         ]
-        real = {name: column for name, column in infos.get("shadow", {}).items() if not name.startswith("_")}
-        if real:
+        if "shadow" in infos:
             for lane, row in enumerate(rows):
-                row["shadow"] = {name: column[lane] for name, column in real.items()}
+                row["shadow"] = lane_of(infos["shadow"], lane)
         return rows

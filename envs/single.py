@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from atari_dream.envs.inputs import read_actions
 from atari_dream.envs.lanes import Lanes
 from atari_dream.envs.options import Options
+from atari_dream.envs.shadow import lane_of
 from atari_dream.envs.vector import METADATA, DreamVectorEnv
 from atari_dream.games import ACTION_NAMES
 
@@ -127,6 +128,6 @@ def _first(infos: dict[str, Any]) -> dict[str, Any]:
     kinds = {"start": str, "lives": int, "score": float, "revision": str}
     info = {name: kind(infos[name][0]) for name, kind in kinds.items()}
     if "shadow" in infos:
-        rows = {name: column[0] for name, column in infos["shadow"].items() if not name.startswith("_")}
-        info["shadow"] = {name: row if row.ndim else row.item() for name, row in rows.items()}
+        real = lane_of(infos["shadow"], 0)
+        info["shadow"] = {name: row if row.ndim else row.item() for name, row in real.items()}
     return info

@@ -14,9 +14,15 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from atari_dream import dream
-from atari_dream.envs.inputs import read_actions, read_mask, read_seeds, read_starts, take_actions
+from atari_dream.envs.inputs import (
+    read_actions,
+    read_mask,
+    read_seeds,
+    read_starts,
+    take_actions,
+)
 from atari_dream.envs.lanes import Lanes, Transition, World, broken, fork_lanes, form_of
-from atari_dream.envs.options import DEFAULT_HORIZON, Options
+from atari_dream.envs.options import DEFAULT_HORIZON, Options, whole_number
 from atari_dream.envs.watch import Watch
 from atari_dream.errors import UsageError, brief, unknown
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, HEIGHT, WIDTH
@@ -56,7 +62,7 @@ class DreamVectorEnv(VectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **options: Any,
     ) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
+        if not whole_number(num_envs):
             raise UsageError(f"num_envs must be a whole number from 1, got {num_envs!r}")
         if output not in OUTPUTS:
             raise unknown("output", output, OUTPUTS)
@@ -74,9 +80,8 @@ class DreamVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.lanes: Lanes | None = None
-        device = self.world.device
-        self._lazy = output == "torch" and device.type == "cuda" and not self.options.validate
-        self._action_watch, self._state_watch = (Watch(device, at_once=not self._lazy) for _ in range(2))
+        self._lazy = output == "torch" and self.world.device.type == "cuda" and not self.options.validate
+        self._watch()
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -202,7 +207,7 @@ class DreamVectorEnv(VectorEnv):
             UsageError: If `copies` is not a whole number from 1.
             ResetNeeded: Before the first reset.
         """
-        if isinstance(copies, bool) or not isinstance(copies, int) or copies < 1:
+        if not whole_number(copies):
             raise UsageError(f"fork() takes a whole number of copies from 1, got {copies!r}")
         state = self.clone_state()
         other = copy.copy(self)
@@ -211,9 +216,7 @@ class DreamVectorEnv(VectorEnv):
         other.observation_space = batch_space(self.single_observation_space, other.num_envs)
         other.action_space = batch_space(self.single_action_space, other.num_envs)
         other._np_random = copy.deepcopy(self._np_random)
-        other._action_watch, other._state_watch = (
-            Watch(self.world.device, at_once=not self._lazy) for _ in range(2)
-        )
+        other._watch()
         other.lanes = fork_lanes(state, copies, fresh)
         return other
 
@@ -305,6 +308,12 @@ class DreamVectorEnv(VectorEnv):
 
     def _draw(self) -> int:
         return int(self.np_random.integers(2**31))
+
+    def _watch(self) -> None:
+        """Begins to look for wrong actions and for NaN or Inf."""
+        self._action_watch, self._state_watch = (
+            Watch(self.world.device, at_once=not self._lazy) for _ in range(2)
+        )
 
     def _read_actions(self, actions: Any) -> Tensor:
         count = len(self.options.codes)

@@ -127,6 +127,18 @@ def pool(store: EpisodeStore, tmp_path_factory: pytest.TempPathFactory) -> Start
 
 
 @pytest.fixture(scope="session")
+def domain(store: EpisodeStore) -> Domain:
+    """What `store` holds, at its frame skip."""
+    return domain_of(store, 4)
+
+
+@pytest.fixture(scope="session")
+def starts(pool: StartPool) -> Start:
+    """Five starts of `pool`, for the lanes of `model_cases`."""
+    return pool.batch(np.arange(5))
+
+
+@pytest.fixture(scope="session")
 def replays(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data set `atari_v1` with one real replay a game."""
     folder = tmp_path_factory.mktemp("replays")

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     "bootstrap design errors losses noise palette",
     "episode files games metrics objects observation",
-    "emulator episode_writer events layers players predictor processes training_config",
-    "critics dream episodes multi_scale outcomes reference registry starts",
-    "autoencoders recorder start_query windows",
+    "emulator episode_writer events players predictor processes training_config",
+    "critics dream episodes layers outcomes reference registry starts",
+    "autoencoders multi_scale recorder start_query windows",
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",

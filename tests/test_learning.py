@@ -18,20 +18,9 @@ from atari_dream.objectives import Rollout
 from atari_dream.predictor import Domain, Predictor, Start, Target
 from atari_dream.reference import parameter_total
 from atari_dream.registry import create_model, model_class
-from atari_dream.starts import StartPool
 from atari_dream.windows import Windows, domain_of
 
 KEY = noise.key_of(torch.arange(LANES))
-
-
-@pytest.fixture(scope="module")
-def domain(store: EpisodeStore) -> Domain:
-    return domain_of(store, 4)
-
-
-@pytest.fixture(scope="module")
-def starts(pool: StartPool) -> Start:
-    return pool.batch(np.arange(LANES))
 
 
 def lesson_of(predictor: Predictor, starts: Start, compete: bool = False) -> dict[str, Tensor]:

@@ -30,17 +30,6 @@ from atari_dream.palette import to_rgb
 from atari_dream.predictor import Domain, Frames, Predictor, Start, Target
 from atari_dream.registry import create_model, list_models, model_class
 from atari_dream.starts import StartPool
-from atari_dream.windows import domain_of
-
-
-@pytest.fixture(scope="module")
-def domain(store: EpisodeStore) -> Domain:
-    return domain_of(store, 4)
-
-
-@pytest.fixture(scope="module")
-def starts(pool: StartPool) -> Start:
-    return pool.batch(np.arange(LANES))
 
 
 def test_the_names_are_there() -> None:

@@ -79,6 +79,7 @@ class Autoencoder(OutcomePredictor):
     def __init__(self, domain: Domain, latent: tuple[int, ...], code: tuple[int, ...]) -> None:
         super().__init__(domain)
         self.code = code
+        self.adversaries = self.design.adversaries
         if self.design.variational:
             self.noise = {"latent": Noise("normal", latent), **self.noise}
 
@@ -157,9 +158,9 @@ class Autoencoder(OutcomePredictor):
         image = self.pixels.paint(self.pixels(drawing.frame), present)
         truth, now = rgb_of(target.frame), rgb_of(present)
         rivals = {"image": Rivals((now, truth), (now, image))}
-        if "latent" in self.design.adversaries:
+        if "latent" in self.adversaries:
             rivals["latent"] = Rivals((noise["code"],), (seen.code,))
-        return Lesson(after, terms, image, truth, {name: rivals[name] for name in self.design.adversaries})
+        return Lesson(after, terms, image, truth, {name: rivals[name] for name in self.adversaries})
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
         """Lets the lanes in `mask`, bool (B,), go on from a given frame instead of their own."""
@@ -168,7 +169,7 @@ class Autoencoder(OutcomePredictor):
     def critics(self) -> nn.ModuleDict:
         """A discriminator for each adversary of the design."""
         made = {"image": ImageCritic, "latent": self.code_critic}
-        return nn.ModuleDict({name: made[name]() for name in self.design.adversaries})
+        return nn.ModuleDict({name: made[name]() for name in self.adversaries})
 
     @classmethod
     def reference(cls) -> nn.Module:
@@ -178,7 +179,7 @@ class Autoencoder(OutcomePredictor):
     def _practice(self) -> dict[str, Noise]:
         """The order in which cells are scored and, against a discriminator of codes, samples of their prior."""
         drawn = {"cells": Noise("gumbel", (self.pixels.cells,))}
-        if "latent" in self.design.adversaries:
+        if "latent" in self.adversaries:
             drawn["code"] = Noise("normal", self.code)
         return drawn
 

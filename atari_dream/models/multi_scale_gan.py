@@ -44,6 +44,7 @@ class MultiScaleGAN(OutcomePredictor):
     """
 
     context = FRAMES
+    adversaries = ("image",)
     batch_invariant = True
     colours: Tensor
 
@@ -85,7 +86,8 @@ class MultiScaleGAN(OutcomePredictor):
         """Predicts a crop where something moves; then goes on from the real frame."""
         frames, lives = state[:FRAMES], state[-1]
         top, left = _moving(frames[0] != target.frame, noise["place"])
-        seen, follows = (_crop(part, top, left) for part in (_stack(frames), rgb_of(target.frame) * 2 - 1))
+        after = rgb_of(target.frame)
+        seen, follows = (_crop(part, top, left) for part in (_stack(frames), after * 2 - 1))
         made, real = self._generate(seen, action), pyramid(follows)
         size = CROP * CROP
         terms = {
@@ -94,7 +96,7 @@ class MultiScaleGAN(OutcomePredictor):
             "gradient": size * _mean(gradient_difference(a, b) for a, b in zip(made, real, strict=True)),
         }
         terms |= self.outcome_terms(self._outcome(frames, action), lives, target)
-        shown = (target.frame, *frames[:-1], _bytes(rgb_of(target.frame)), lives_after(lives, target))
+        shown = (target.frame, *frames[:-1], _bytes(after), lives_after(lives, target))
         if not compete:
             return Lesson(shown, terms)
         now = pyramid(seen[:, :3])
