@@ -28,10 +28,7 @@ from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, read_json, write_json
 from atari_dream.games import GAMES
 
-SETTINGS = (
-    "--batch 8 --context 4 --horizon 6 --beta 5 --precision bf16-mixed "
-    "--workers 0 --validate-every 200 --device cpu"
-)
+SETTINGS = "--batch 8 --context 4 --horizon 6 --beta 5 --workers 0 --validate-every 200 --device cpu"
 TASKS = {"speed": "predictor_speed", "gallery": "predictor_gallery", "tables": "predictor_tables"}
 
 _children: set[subprocess.Popen[bytes]] = set()
@@ -65,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     budget = task.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=10.0, help="processor time of each training")
     budget.add_argument("--steps", type=int, help="updates of each training, instead")
+    task.add_argument(
+        "--precision",
+        default="bf16-mixed",
+        choices=["bf16-mixed", "32-true"],
+        help="number format; 32-true where a processor has no bf16 arithmetic",
+    )
     task.add_argument("--seed", type=int, default=0, help="of weights and windows")
     task.add_argument("--starts", type=int, default=100, help="starts of the drift")
     task.add_argument("--horizon", type=int, default=50, help="agent steps of the drift")
@@ -110,7 +113,7 @@ def _plan(row: Row, options: argparse.Namespace) -> dict[str, str]:
     time = (
         f"--minutes {options.minutes:g} --clock cpu" if options.steps is None else f"--steps {options.steps}"
     )
-    budget = f"{time} {SETTINGS} --seed {options.seed}"
+    budget = f"{time} {SETTINGS} --precision {options.precision} --seed {options.seed}"
     place = f"--data out/bundle/{row.game}-train --out {row.checkpoint}"
     drift = f"--checkpoint {row.checkpoint} {_protocol(options)} --workers 0 --device cpu"
     return {
