@@ -6,6 +6,7 @@ step needs; `atari_dream.dream` hashes it from each lane's key and passes it in.
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -78,8 +79,14 @@ class Frames(NamedTuple):
         """Colours, uint8 (B, 210, 160, 3)."""
         if self.raw is not None:
             return self.raw
-        table = torch.from_numpy(PALETTE).to(self.codes.device)
+        table = _colours(self.codes.device)
         return table.index_select(0, self.codes.flatten().int()).view(*self.codes.shape, 3)
+
+
+@cache
+def _colours(device: torch.device) -> Tensor:
+    """RGB of each palette code, uint8 (256, 3): copied to a device once, as each copy waits for it."""
+    return torch.from_numpy(PALETTE).to(device)
 
 
 class Rivals(NamedTuple):

@@ -12,17 +12,14 @@ from atari_dream import dream, noise
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import frame_skip_of, open_predictor
 from atari_dream.dream import DreamState, tree_map
+from atari_dream.envs.burn_in import BurnIn, burn_in, stack_of
+from atari_dream.envs.graph import GraphStep
 from atari_dream.envs.observing import shrink_frames
 from atari_dream.envs.options import Options, pick_device
 from atari_dream.envs.shadow import Shadow, Twin, drift
 from atari_dream.errors import UsageError
 from atari_dream.games import FRAME_LIMIT
-from atari_dream.observation import STACK
-from atari_dream.predictor import Predictor, Start, State
 from atari_dream.starts import StartPool
-
-BURN_IN_CHUNK = 8
-"""Starts burned in together, always padded to this number: bits must not depend on what else was drawn."""
 
 _START, _STICKY, _FORK = -2, -1, -4
 
@@ -94,6 +91,7 @@ class World:
         self.twin = Twin(self.predictor.domain, 0 if options.shadow is True else int(options.shadow))
         self._burn_in = BurnIn(self.predictor, self.pool, self.device, options.observation == "dqn")
         self._scores = torch.from_numpy(self.pool.scores).to(self.device)
+        self._step = GraphStep(self.predictor, options.scale)
 
     @torch.no_grad()
     def begin(
@@ -148,10 +146,16 @@ class World:
         return tree_map(lambda old, new: old.index_copy(0, rows, new), lanes, fresh)
 
     @torch.no_grad()
+    def renew(self, lanes: Lanes, mask: Tensor) -> Lanes:
+        """As `restart` without seeds or starts, but it does not wait for the device to tell which lanes those are."""
+        self._burn_in.complete()
+        return dream.where(mask, self.begin(lanes.seed, lanes.resets + 1), lanes)
+
+    @torch.no_grad()
     def step(self, lanes: Lanes, action: Tensor) -> tuple[Lanes, Transition]:
         """Dreams one agent step with actions, int64 (B,), positions in the action space."""
         codes = self._raw(lanes, action)
-        dreaming, outcome = dream.step(self.predictor, lanes.dream, codes, self.options.scale)
+        dreaming, outcome = self._step(lanes.dream, codes)
         terminated = outcome.terminated
         if self.options.terminal_on_life_loss:
             terminated = terminated | (outcome.lives < lanes.lives)
@@ -188,7 +192,7 @@ class World:
         )
         fresh = fresh._replace(dream=fresh.dream._replace(predictor=state))
         if self.options.observation == "dqn":
-            fresh = fresh._replace(stack=_grey(real.frames))
+            fresh = fresh._replace(stack=stack_of(real.frames))
         return tree_map(lambda old, new: old.index_copy(0, rows, new), lanes, fresh)
 
     def drift(self, lanes: Lanes) -> dict[str, Tensor]:
@@ -260,61 +264,6 @@ def fork_lanes(lanes: Lanes, copies: int, fresh: bool = False) -> Lanes:
 def form_of(lanes: Lanes) -> Any:
     """Shape and type of every tensor: lanes of one form can take each other's place."""
     return tree_map(lambda part: (part.shape, part.dtype), lanes)
-
-
-class BurnIn:
-    """Burned-in starts of a pool: each is computed when first drawn and kept; a restart is a gather.
-
-    Args:
-        predictor: Who burns in.
-        pool: The starts.
-        device: Where the states are kept.
-        grey: Whether the last four context frames are kept as an agent sees them.
-    """
-
-    def __init__(self, predictor: Predictor, pool: StartPool, device: torch.device, grey: bool) -> None:
-        self._predictor, self._pool, self._device, self._grey = predictor, pool, device, grey
-        self._row = torch.full((len(pool),), -1, dtype=torch.int64)
-        self._table: tuple[State, Tensor, Tensor, Tensor] | None = None
-
-    def gather(self, start: Tensor) -> tuple[State, Tensor, Tensor, Tensor]:
-        """States, lives int64 (B,), last raw actions uint8 (B,) and grey stacks of starts, int64 (B,)."""
-        wanted = start.cpu()
-        missing = wanted[self._row[wanted] < 0].unique()
-        for chunk in missing.split(BURN_IN_CHUNK) if len(missing) else ():
-            self._add(chunk)
-        rows = self._row[wanted].to(self._device)
-        assert self._table is not None
-        return tree_map(lambda part: part[rows], self._table)
-
-    def _add(self, chunk: Tensor) -> None:
-        start, count = self._pool.batch(chunk.numpy()), len(chunk)
-        stack = _grey(start.frames) if self._grey else torch.zeros(count, 0, dtype=torch.uint8)
-        facts = (start.lives, start.actions[:, -1, -1], stack)
-        lives, held, grey = (part.to(self._device) for part in facts)
-        fresh = (burn_in(self._predictor, start, self._device), lives, held, grey)
-        known = int((self._row >= 0).sum())
-        self._table = (
-            fresh if self._table is None else tree_map(lambda a, b: torch.cat([a, b]), self._table, fresh)
-        )
-        self._row[chunk] = torch.arange(known, known + count)
-
-
-def burn_in(predictor: Predictor, start: Start, device: torch.device) -> State:
-    """A predictor's state at starts, on a device, computed in chunks of one size."""
-    states = []
-    for rows in torch.arange(len(start.lives)).split(BURN_IN_CHUNK):
-        padded = rows[torch.arange(BURN_IN_CHUNK).clamp(max=len(rows) - 1)]
-        state = predictor.init(tree_map(lambda part, padded=padded: part[padded].to(device), start))
-        count = len(rows)
-        states.append(tree_map(lambda part, count=count: part[:count], state))
-    joined: State = tree_map(lambda *parts: torch.cat(parts), *states)
-    return joined
-
-
-def _grey(frames: Tensor) -> Tensor:
-    """The last frames of contexts, uint8 (B, C, 210, 160), as an agent sees them, uint8 (B, 4, 84, 84)."""
-    return shrink_frames(frames[:, -STACK:].flatten(0, 1)).unflatten(0, (len(frames), STACK))
 
 
 def _pool(options: Options) -> StartPool:

@@ -23,12 +23,16 @@ def shrink_frames(codes: Tensor) -> Tensor:
 
 def average_frames(codes: Tensor) -> Tensor:
     """Does so on any device, by two matrix products."""
-    grey = torch.from_numpy(GREY).to(codes.device)[codes.int()].float()
-    rows, columns = _area(HEIGHT).to(codes.device), _area(WIDTH).to(codes.device)
-    return (rows @ grey @ columns.T).round().to(torch.uint8)
+    levels, rows, columns = _tables(codes.device)
+    return (rows @ levels[codes.int()] @ columns.T).round().to(torch.uint8)
 
 
 @cache
+def _tables(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Grey level of each palette code, and the weights of rows and columns: copied to a device once."""
+    return torch.from_numpy(GREY).float().to(device), _area(HEIGHT).to(device), _area(WIDTH).to(device)
+
+
 def _area(size: int) -> Tensor:
     """Weights (84, size) of averaging by area: the share of each pixel inside each new one."""
     edges = torch.arange(SIZE + 1, dtype=torch.float64) * size / SIZE

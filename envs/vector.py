@@ -131,21 +131,19 @@ class DreamVectorEnv(VectorEnv):
             UsageError: If the actions are not B whole numbers in the action space.
             RuntimeError: If the predictor gives NaN or Inf.
 
-        With torch output on a GPU the last two are told up to 64 steps later, unless `validate=True`.
+        With torch output on a GPU all but a missing first reset are told up to 64 steps later, unless
+        `validate=True`.
         """
         action = self._read_actions(actions)
         if self.lanes is None:
             raise ResetNeeded("step() before reset(): call reset() first")
         pending = self.lanes.over
-        if self.autoreset_mode == AutoresetMode.DISABLED and pending.any():
-            lanes = pending.nonzero()[:, 0].tolist()
-            raise ResetNeeded(
-                f"lanes {lanes} have ended: call reset(options={{'reset_mask': mask}}) for them"
-            )
+        if self.autoreset_mode == AutoresetMode.DISABLED:
+            self._refuse_ended(pending)
         after, moved = self.world.step(self.lanes, action)
         self._check(broken(after, moved))
-        if self.autoreset_mode == AutoresetMode.NEXT_STEP and pending.any():
-            after = self.world.restart(after, pending)
+        if self.autoreset_mode == AutoresetMode.NEXT_STEP:
+            after = self._again(after, pending)
             moved = dream.where(~pending, moved, dream.tree_map(torch.zeros_like, moved))
         self.lanes = after
         if self.autoreset_mode == AutoresetMode.SAME_STEP:
@@ -265,9 +263,25 @@ class DreamVectorEnv(VectorEnv):
                     rows[lane] = observation[lane]
                 final["final_obs"] = rows
             final |= {"_final_obs": self._out(ended), "_final_info": self._out(ended)}
-            self.lanes = self.world.restart(after, ended)
+            self.lanes = self._again(after, ended)
         assert self.lanes is not None
         return self._result(moved, self._infos(self.lanes) | final)
+
+    def _again(self, lanes: Lanes, mask: Tensor) -> Lanes:
+        """Begins anew in the lanes in `mask`, bool (B,)."""
+        lazy = self._lazy and not lanes.shadow
+        return self.world.renew(lanes, mask) if lazy else self.world.restart(lanes, mask)
+
+    def _refuse_ended(self, over: Tensor) -> None:
+        if not self._lazy:
+            lanes, told = over.nonzero()[:, 0].tolist(), ""
+        else:
+            found = self._over_watch.look(over)
+            lanes, told = ([], "") if found is None else ([found[1]], f" before step {found[0]}")
+        if lanes:
+            raise ResetNeeded(
+                f"lanes {lanes} have ended{told}: call reset(options={{'reset_mask': mask}}) for them"
+            )
 
     def _result(self, moved: Transition, infos: dict[str, Any]) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         assert self.lanes is not None
@@ -310,9 +324,9 @@ class DreamVectorEnv(VectorEnv):
         return int(self.np_random.integers(2**31))
 
     def _watch(self) -> None:
-        """Begins to look for wrong actions and for NaN or Inf."""
-        self._action_watch, self._state_watch = (
-            Watch(self.world.device, at_once=not self._lazy) for _ in range(2)
+        """Begins to look for wrong actions, for NaN or Inf, and for steps of lanes that have ended."""
+        self._action_watch, self._state_watch, self._over_watch = (
+            Watch(self.world.device, at_once=not self._lazy) for _ in range(3)
         )
 
     def _read_actions(self, actions: Any) -> Tensor:
