@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from atari_dream.bundled import bundled_checkpoint
+from atari_dream.doubt import Doubt, load_doubt
 from atari_dream.errors import UsageError, unknown
 from atari_dream.files import FORMAT, read_json, sha256, whole, write_json
 from atari_dream.games import FRAME_SKIP, get_game
@@ -24,11 +25,12 @@ CONTROLS = ("emulator", *FLOORS)
 
 
 class Loaded(NamedTuple):
-    """A predictor ready to dream, and the name and revision it goes by."""
+    """A predictor ready to dream, the name and revision it goes by, and the doubt calibrated for it, if it was."""
 
     predictor: Predictor
     name: str
     revision: str
+    doubt: Doubt | None = None
 
 
 def save_checkpoint(
@@ -140,7 +142,8 @@ def _open(name: str, pool: StartPool, device: torch.device) -> Loaded:
         return Loaded(_control(name, pool).to(device).eval(), name, name)
     if name.partition("@")[0] == "bundled":
         path = bundled_checkpoint(pool.game, name)
-        return Loaded(_cached(path, _stamp(path), device), name, path.name)
+        stamp = _stamp(path)
+        return Loaded(_cached(path, stamp, device), name, path.name, load_doubt(path, stamp))
     path = Path(name)
     if not (path / "config.json").is_file():
         if name in list_models():
@@ -149,7 +152,7 @@ def _open(name: str, pool: StartPool, device: torch.device) -> Loaded:
             )
         raise unknown("checkpoint", name, ("bundled", *CONTROLS, "a checkpoint folder"))
     stamp = _stamp(path)
-    return Loaded(_cached(path, stamp, device), path.resolve().name, stamp[:12])
+    return Loaded(_cached(path, stamp, device), path.resolve().name, stamp[:12], load_doubt(path, stamp))
 
 
 def _control(name: str, pool: StartPool) -> Predictor:

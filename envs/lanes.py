@@ -11,6 +11,7 @@ from torch import Tensor
 from atari_dream import dream, noise
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import frame_skip_of, open_predictor
+from atari_dream.doubt import Doubt, evidence
 from atari_dream.dream import DreamState, tree_map
 from atari_dream.envs.burn_in import BurnIn, burn_in, stack_of
 from atari_dream.envs.graph import GraphStep
@@ -36,6 +37,7 @@ class Lanes(NamedTuple):
         resets: Resets since that seed, int64 (B,).
         start: Position of the start in the pool, int64 (B,).
         elapsed: Steps since the start, int64 (B,).
+        evidence: Of drift, since the start or the last `resync`, int64 (B,); see `atari_dream.doubt`.
         score: Points since the start's power-on, float32 (B,).
         lives: int64 (B,).
         held: Raw action played last, uint8 (B,).
@@ -50,6 +52,7 @@ class Lanes(NamedTuple):
     resets: Tensor
     start: Tensor
     elapsed: Tensor
+    evidence: Tensor
     score: Tensor
     lives: Tensor
     held: Tensor
@@ -76,6 +79,7 @@ class World:
         pool: Where dreams begin.
         predictor: What dreams.
         revision: Which weights dream.
+        doubt: When they can no longer be trusted, if that is known.
         identity: A number of 62 bits that only an equal world has.
     """
 
@@ -83,7 +87,8 @@ class World:
         self.options = options
         self.device = pick_device(options.device)
         self.pool = _pool(options)
-        self.predictor, _, self.revision = open_predictor(options.checkpoint, self.pool, self.device)
+        self.predictor, _, self.revision, doubt = open_predictor(options.checkpoint, self.pool, self.device)
+        self.doubt = doubt_for(options, doubt, self.device)
         self.frame_skip = self.predictor.domain.frame_skip
         told = (self.revision, self.pool.digest, options.game, options.codes, options.observation)
         self.identity = int(hashlib.sha256(repr((*told, bool(options.shadow))).encode()).hexdigest()[:15], 16)
@@ -118,6 +123,7 @@ class World:
             resets.clone(),
             start,
             zeros,
+            zeros.clone(),
             self._scores[start],
             lives,
             held,
@@ -159,11 +165,12 @@ class World:
         terminated = outcome.terminated
         if self.options.terminal_on_life_loss:
             terminated = terminated | (outcome.lives < lanes.lives)
-        elapsed = lanes.elapsed + 1
-        truncated = self._late(elapsed) & ~terminated
+        elapsed, evidence = lanes.elapsed + 1, self._gather(lanes, dreaming)
+        truncated = (self._late(elapsed) | self._doubtful(evidence)) & ~terminated
         after = lanes._replace(
             dream=dreaming,
             elapsed=elapsed,
+            evidence=evidence,
             score=lanes.score + outcome.reward,
             lives=outcome.lives,
             held=codes[:, -1],
@@ -188,7 +195,10 @@ class World:
         real = tree_map(lambda part: part[rows], lanes.shadow)
         state = burn_in(self.predictor, real.start(), self.device)
         fresh = tree_map(lambda part: part[rows], lanes)._replace(
-            score=real.score, lives=real.start().lives, over=self._late(lanes.elapsed[rows])
+            score=real.score,
+            lives=real.start().lives,
+            over=self._late(lanes.elapsed[rows]),
+            evidence=torch.zeros_like(rows),
         )
         fresh = fresh._replace(dream=fresh.dream._replace(predictor=state))
         if self.options.observation == "dqn":
@@ -235,6 +245,19 @@ class World:
         begun = tree_map(lambda part: part.to(self.device), self.pool.batch(start.cpu().numpy()))
         return self.twin.begin(begun, self._scores[start])
 
+    def _gather(self, lanes: Lanes, after: DreamState) -> Tensor:
+        """Evidence of drift after a step."""
+        if self.doubt is None:
+            return lanes.evidence
+        shown = (dream.decode(self.predictor, state).indices() for state in (lanes.dream, after))
+        return lanes.evidence + evidence(*shown)
+
+    def _doubtful(self, evidence: Tensor) -> Tensor:
+        if self.options.max_doubt is None:
+            return torch.zeros_like(evidence, dtype=torch.bool)
+        assert self.doubt is not None
+        return self.doubt.of(evidence) > self.options.max_doubt
+
     def _late(self, elapsed: Tensor) -> Tensor:
         limit = self.options.horizon
         if self.options.starts == "power-on":
@@ -264,6 +287,26 @@ def fork_lanes(lanes: Lanes, copies: int, fresh: bool = False) -> Lanes:
 def form_of(lanes: Lanes) -> Any:
     """Shape and type of every tensor: lanes of one form can take each other's place."""
     return tree_map(lambda part: (part.shape, part.dtype), lanes)
+
+
+def doubt_for(options: Options, doubt: Doubt | None, device: torch.device) -> Doubt | None:
+    """The calibration of a checkpoint, on a device, if the keywords agree with it.
+
+    Raises:
+        UsageError: If doubt is limited, but not calibrated, or only more finely than it can be told.
+    """
+    limit, name = options.max_doubt, options.checkpoint or "bundled"
+    if doubt is None and limit is not None:
+        raise UsageError(
+            f"max_doubt={limit:g} needs a calibration, and checkpoint {name!r} has none: make one with `atari-dream "
+            f"doubt --game {options.game} --checkpoint CHECKPOINT --starts POOL --out OUT`, or leave max_doubt out"
+        )
+    if doubt is not None and limit is not None and limit < doubt.least:
+        raise UsageError(
+            f"max_doubt={limit:g} is less than {doubt.starts} calibration starts can tell: allowed are "
+            f"{doubt.least:.2g} and more"
+        )
+    return None if doubt is None else doubt.to(device)
 
 
 def _pool(options: Options) -> StartPool:

@@ -84,8 +84,10 @@ class Options:
             raise UsageError(f"sticky must be a probability, 0 to 1, got {self.sticky!r}")
         if not _is_number(self.temperature) or self.temperature < 0:
             raise UsageError(f"temperature must be a number from 0, got {self.temperature!r}")
-        if self.max_doubt is not None:
-            raise UsageError(f"max_doubt={self.max_doubt!r} is not built yet: leave it at None")
+        if self.max_doubt is not None and not (_is_number(self.max_doubt) and 0 < self.max_doubt < 1):
+            raise UsageError(
+                f"max_doubt must be a probability between 0 and 1, or None, got {self.max_doubt!r}"
+            )
 
     def _check_shadow(self, vector: bool) -> None:
         """Whether the real game plays beside the dream: in this process, or for a vector in some of its own."""

@@ -108,7 +108,7 @@ class DreamVecEnv(VecEnv):
             raise UsageError(f"{name!r} is shared by all lanes: leave out indices, got {indices!r}")
 
     def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
-        names = ("start", "lives", "score", "revision")
+        names = [name for name in ("start", "lives", "score", "revision", "doubt") if name in infos]
         columns = [infos[name].tolist() for name in names]
         rows: list[dict[str, Any]] = [
             dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)

@@ -125,8 +125,8 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
 
 def _first(infos: dict[str, Any]) -> dict[str, Any]:
     """The info of lane 0, in plain Python types but for the real frame."""
-    kinds = {"start": str, "lives": int, "score": float, "revision": str}
-    info = {name: kind(infos[name][0]) for name, kind in kinds.items()}
+    kinds = {"start": str, "lives": int, "score": float, "revision": str, "doubt": float}
+    info = {name: kind(infos[name][0]) for name, kind in kinds.items() if name in infos}
     if "shadow" in infos:
         real = lane_of(infos["shadow"], 0)
         info["shadow"] = {name: row if row.ndim else row.item() for name, row in real.items()}

@@ -291,6 +291,8 @@ class DreamVectorEnv(VectorEnv):
         """The infos of the lanes in `mask`, all by default, as `SyncVectorEnv` lays them out."""
         if self.output == "torch":
             columns = {"start": lanes.start, "lives": lanes.lives, "score": lanes.score}
+            if self.world.doubt is not None:
+                columns["doubt"] = self.world.doubt.of(lanes.evidence)
             infos: dict[str, Any] = {name: self._out(column) for name, column in columns.items()}
             shadow = {"shadow": self._shadow(lanes)} if lanes.shadow else {}
             return infos | {"revision": self.world.revision} | shadow
@@ -301,6 +303,8 @@ class DreamVectorEnv(VectorEnv):
             "score": self._out(lanes.score).astype(np.float64),
             "revision": np.array([self.world.revision] * self.num_envs, dtype=object),
         }
+        if self.world.doubt is not None:
+            infos["doubt"] = self._out(self.world.doubt.of(lanes.evidence)).astype(np.float64)
         present = np.ones(self.num_envs, bool) if mask is None else self._out(mask)
         for column in infos.values():
             column[~present] = None if column.dtype == object else 0

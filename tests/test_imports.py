@@ -13,13 +13,13 @@ LAYERS = (
     "bootstrap design errors losses noise palette",
     "episode files games metrics objects observation",
     "emulator episode_writer events players predictor processes training_config",
-    "critics dream episodes layers outcomes reference registry starts",
+    "critics doubt dream episodes layers outcomes reference registry starts",
     "autoencoders multi_scale recorder start_query windows",
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",
-    "alignment certificate pictures protocol training",
-    "gallery job replay_starts replays",
+    "alignment calibration certificate pictures protocol training",
+    "calibration_plot gallery job replay_starts replays",
     "control domain_gap longrun minari_writer",
     "drift minari_reader",
     "drift_tables results summary",
@@ -54,7 +54,7 @@ CORE = {
     "torch_optimizer",
     "zarr",
 }
-IN_CLI = {"jinja2", "matplotlib", "PIL", "requests", "urllib3"}
+IN_CLI = {"jinja2", "matplotlib", "PIL", "requests", "scipy", "urllib3"}
 """Of the extra `cli`: what draws is imported by its commands alone."""
 
 

@@ -39,8 +39,8 @@ WRONG = [
     ("shadow", 0, "True or False"),
     ("shadow", 2, "True or False"),
     ("shadow", None, "True or False"),
-    ("max_doubt", 0.5, "not built yet"),
-    ("max_doubt", 0, "not built yet"),
+    ("max_doubt", 1.5, "between 0 and 1"),
+    ("max_doubt", 0, "between 0 and 1"),
 ]
 
 

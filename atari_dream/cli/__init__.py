@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "Learn a predictor from a store.",
     "dream": "Draw a rollout: real game, dream, difference.",
     "drift": "Measure the drift from the emulator.",
+    "doubt": "Calibrate how far dreams can be trusted.",
     "speed": "Time agent steps beside the emulator.",
     "agent": "Train and evaluate stable-baselines3 agents.",
     "verify": "Replay rollouts of the bundled weights, compare.",
