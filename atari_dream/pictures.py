@@ -216,7 +216,7 @@ def _enlarge(picture: np.ndarray) -> np.ndarray:
 
 def as_image(picture: np.ndarray) -> Image.Image:
     """A picture, positions in `COLOURS`, uint8 (H, W), with the palette that belongs to it."""
-    image = Image.fromarray(picture, "P")
+    image = Image.frombytes("P", picture.shape[::-1], picture.tobytes())
     image.putpalette(COLOURS.tobytes())
     return image
 
