@@ -1,7 +1,8 @@
 """What an environment costs beside its predictor, how fast it starts, whether its memory grows, and its shadow's drift.
 
-Run: `python benchmarks/environment.py [--minutes 30] [--lane-steps 1000000] [--shadow-steps 10000]`, with nothing else
-running. It writes `benchmarks/results/environment.json`.
+Run: `python benchmarks/environment.py`, with nothing else running beside `overhead` and `seconds`; or some parts alone,
+such as `python benchmarks/environment.py shadow memory`. What is measured takes its place in
+`benchmarks/results/environment.json`.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,7 +22,7 @@ from ruler import resident
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import commit, open_predictor, versions
 from atari_dream.envs import DreamVectorEnv
-from atari_dream.files import FORMAT, write_json
+from atari_dream.files import FORMAT, read_json, write_json
 from atari_dream.games import GAMES
 from atari_dream.speed import Contender, predictor_contender, take_turns
 
@@ -34,24 +36,23 @@ IMPORT, FIRST = (
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures, prints and writes, one part after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"[all: {', '.join(PARTS)}]"
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="longest time of the memory run")
     parser.add_argument("--lane-steps", type=int, default=1_000_000, help="lane-steps of the memory run")
     parser.add_argument(
         "--shadow-steps", type=int, default=10_000, help="steps of each game beside its shadow"
     )
     options = parser.parse_args()
-    told = {
-        "overhead": overhead(),
-        "seconds": start_up(),
-        "shadow": {game: shadow(game, options.shadow_steps) for game in GAMES},
-        "memory": memory(options.lane_steps, 60 * options.minutes),
-    }
-    for name, value in told.items():
-        print(name, value)
-    about = {"command": " ".join(["python", *sys.argv]), "cores": os.cpu_count()}
-    write_json(RESULT, {"format": FORMAT, **told, **about, "commit": commit(), "versions": versions()})
+    for part in options.parts or PARTS:
+        told = PARTS[part](options)
+        print(part, told, flush=True)
+        known = read_json(RESULT, "result") if RESULT.exists() else {"format": FORMAT}
+        about = {"command": " ".join(["python", *sys.argv]), "cores": os.cpu_count()}
+        write_json(RESULT, known | {part: {**told, **about, "commit": commit(), "versions": versions()}})
 
 
 def overhead() -> dict[str, Any]:
@@ -71,7 +72,7 @@ def overhead() -> dict[str, Any]:
     return {"median": median(ratios), "min": min(ratios), "max": max(ratios)}
 
 
-def start_up() -> dict[str, float]:
+def start_up() -> dict[str, Any]:
     """Seconds of `import atari_dream` beyond Gymnasium's own, and from import to a first frame, files being warm."""
     call(FIRST)
     begun = [timed(f"{IMPORT}, atari_dream") - timed(IMPORT) for _ in range(REPEATS)]
@@ -117,6 +118,14 @@ def memory(lane_steps: int, seconds: float) -> dict[str, Any]:
         if share >= (len(curve) + 1) / 20:
             curve.append([played, round(resident(os.getpid()) / 2**20, 1)])
     return {"lane_steps": played, "minutes": round((time.monotonic() - begin) / 60, 1), "mebibytes": curve}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "overhead": lambda options: overhead(),
+    "seconds": lambda options: start_up(),
+    "shadow": lambda options: {game: shadow(game, options.shadow_steps) for game in GAMES},
+    "memory": lambda options: memory(options.lane_steps, 60 * options.minutes),
+}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The rows of the table of predictors: where the files of each are, and what is known of a finished one."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ PUBLISHED = {
 """Parameters and running statistics of the published stacks, where the reference tells them."""
 ADVERSARIES = ("accuracy_image", "accuracy_latent", "share_image", "share_latent")
 """What training logs of adversaries: how often a discriminator is right, and its share of the gradient."""
-WORK = Path("out/predictors")
+WORK, KEPT = Path("out/predictors"), Path("benchmarks/results/predictors")
+"""What is being made, and what is finished, which is small and stays in the repository."""
+_MEASURED = ("drift.json", "per_start.npz")
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,13 @@ class Row:
 
     @property
     def folder(self) -> Path:
-        """Everything of it."""
+        """Everything of it until it is finished."""
         return WORK / self.game / self.model
+
+    @property
+    def kept(self) -> Path:
+        """What stays of it: the measurement and, written last, what is known of it."""
+        return KEPT / self.game / self.model
 
     @property
     def checkpoint(self) -> Path:
@@ -66,7 +74,7 @@ class Row:
     @property
     def result(self) -> Path:
         """There when the row is finished."""
-        return self.folder / "row.json"
+        return self.kept / "row.json"
 
     def read(self) -> dict[str, Any]:
         """What is known of the finished row."""
@@ -84,6 +92,9 @@ class Row:
             "adversaries": _adversaries(self.state.parent / "log"),
             "commit": commit(),
         }
+        self.kept.mkdir(parents=True, exist_ok=True)
+        for name in _MEASURED:
+            shutil.copyfile(self.drift / name, self.kept / name)
         write_json(self.result, {"format": FORMAT, "game": self.game, "model": self.model, **plan, **facts})
 
 
@@ -99,6 +110,18 @@ def finished(game: str) -> list[Row]:
     budgets = {row.model: row.read()["budget"] for row in rows}
     if len(set(budgets.values())) > 1:
         raise UsageError(f"rows of {game} are of several budgets: {budgets}")
+    return rows
+
+
+def dreamers(game: str) -> list[Row]:
+    """Those of them whose checkpoints are here.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    rows = [row for row in finished(game) if row.checkpoint.is_dir()]
+    if not rows:
+        raise UsageError(f"no checkpoint of {game} is in {WORK}: remove {KEPT / game}, and run it again")
     return rows
 
 

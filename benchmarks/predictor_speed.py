@@ -4,7 +4,7 @@ import os
 from statistics import median
 
 import torch
-from predictor_rows import WORK, finished
+from predictor_rows import KEPT, dreamers
 
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import commit, open_predictor, versions
@@ -24,7 +24,7 @@ def main(games: list[str]) -> None:
         rates = time_game(game, cpu)
         report = {"format": FORMAT, "game": game, **facts, "seconds": SECONDS, "repeats": REPEATS}
         made = {"command": COMMAND, "commit": commit(), "versions": versions()}
-        write_json(WORK / game / "speed.json", {**report, "steps_per_second": rates, **made})
+        write_json(KEPT / game / "speed.json", {**report, "steps_per_second": rates, **made})
         for name, row in rates.items():
             told = ", ".join(f"{row[lanes]['median']:,.0f} at batch {lanes}" for lanes in row)
             print(f"{game} {name}: {told}", flush=True)
@@ -33,7 +33,7 @@ def main(games: list[str]) -> None:
 def time_game(game: str, device: torch.device) -> dict[str, dict[str, dict[str, float]]]:
     """Median, min and max of agent steps per second, summed over lanes, by predictor and batch."""
     pool = bundled_pool(game)
-    wanted = {"emulator": "emulator"} | {row.model: str(row.checkpoint) for row in finished(game)}
+    wanted = {"emulator": "emulator"} | {row.model: str(row.checkpoint) for row in dreamers(game)}
     predictors = {name: open_predictor(where, pool, device).predictor for name, where in wanted.items()}
     rates: dict[str, dict[str, dict[str, float]]] = {name: {} for name in predictors}
     for lanes in LANES:

@@ -1,4 +1,4 @@
-"""The tables of the predictors: the result file, the page and the plot of the adversaries; see `predictors.py`."""
+"""The tables of the predictors: result files, pages and plots of the adversaries; see `predictors.py`."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -6,23 +6,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from predictor_page import page
-from predictor_rows import ADVERSARIES, WORK, finished
+from predictor_page import index, page
+from predictor_rows import ADVERSARIES, KEPT, finished
 
 from atari_dream.bundled import bundled_pool
 from atari_dream.checkpoint import FLOORS, commit, versions
 from atari_dream.drift import measure
 from atari_dream.drift_tables import TABLE, shown_steps
 from atari_dream.files import FORMAT, read_json, whole, write_json
+from atari_dream.games import GAMES
 from atari_dream.protocol import Protocol, open_entries
 from atari_dream.results import load_drift
 from atari_dream.summary import summarise
 
-RESULT, PAGE, PLOT = (
-    Path("benchmarks/results/predictors.json"),
-    Path("docs/predictors.md"),
-    Path("docs/adversaries.png"),
-)
+DOCS = Path("docs")
 COMMAND = "python benchmarks/predictors.py tables"
 KEYS = (*TABLE, "sharp_diff", "ssim")
 """Measures that the result file holds, at the steps that tables show."""
@@ -40,29 +37,41 @@ class Found(NamedTuple):
 
 
 def main(games: list[str]) -> None:
-    """Writes all three."""
-    found = {game: gather(game) for game in games}
-    told = {game: _result(each) for game, each in found.items()}
+    """Writes all of it for each game, and the page that leads to them."""
     made = {"command": COMMAND, "commit": commit(), "versions": versions()}
-    write_json(RESULT, {"format": FORMAT, "games": told, **made})
-    plotted = plot(found)
-    with whole(PAGE) as fresh:
-        fresh.write_text(page(found, PLOT.name if plotted else None))
-    print(*(path for path in (RESULT, PAGE, PLOT) if path != PLOT or plotted), sep="\n")
+    for game in games:
+        found = gather(game)
+        result, about, drawn = (
+            KEPT / f"{game}.json",
+            DOCS / f"predictors-{game}.md",
+            DOCS / f"adversaries-{game}.png",
+        )
+        write_json(result, {"format": FORMAT, **_result(found), **made})
+        plotted = plot(found.rows, drawn)
+        _write(about, page(game, found, drawn.name if plotted else None))
+        print(result, about, *[drawn] * plotted, sep="\n")
+    _write(
+        DOCS / "predictors.md", index([game for game in GAMES if (DOCS / f"predictors-{game}.md").exists()])
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    with whole(path) as fresh:
+        fresh.write_text(text)
 
 
 def gather(game: str) -> Found:
     """Pairs the measurements of all finished rows with one another and with the controls."""
     rows, pool = finished(game), bundled_pool(game)
-    known = read_json(rows[0].drift / "drift.json", "drift measurement")["protocol"]
+    known = read_json(rows[0].kept / "drift.json", "drift measurement")["protocol"]
     protocol = Protocol.of(pool, known["starts"], known["horizon"], known["seed"], known["actions"])
     controls = open_entries([], pool)
     measured = measure(protocol, pool, controls)
     for row in rows:
-        measured.join(load_drift(row.drift, protocol)[1])
+        measured.join(load_drift(row.kept, protocol)[1])
     entries = [(entry.name, str(entry.kind)) for entry in controls]
     entries += [(row.model, "checkpoint") for row in rows]
-    speed = WORK / game / "speed.json"
+    speed = KEPT / game / "speed.json"
     return Found(
         summarise(protocol, entries, measured, COMMAND),
         {row.model: _thin(row.read()) for row in rows},
@@ -113,29 +122,23 @@ def _thin(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"adversaries": thin}
 
 
-def plot(found: dict[str, Found]) -> bool:
-    """Draws how the adversaries fared, a row of panels a game; whether there is anything to draw."""
-    games = [game for game, each in found.items() if any(row["adversaries"] for row in each.rows.values())]
-    if not games:
+def plot(rows: dict[str, dict[str, Any]], path: Path) -> bool:
+    """Draws how the adversaries of a game's rows fared; whether there is anything to draw."""
+    if not any(row["adversaries"] for row in rows.values()):
         return False
-    figure = Figure(figsize=(13, 0.6 + 2.7 * len(games)), layout="constrained")
-    panels = figure.subplots(len(games), len(ADVERSARIES), sharex=True, sharey="col", squeeze=False)
-    for line, game in zip(panels, games, strict=True):
-        for panel, name in zip(line, ADVERSARIES, strict=True):
-            for number, (model, row) in enumerate(found[game].rows.items()):
-                if name in row["adversaries"]:
-                    steps, values = np.array(row["adversaries"][name]).T
-                    panel.plot(steps / row["updates"], values, f"C{number % 10}", label=model, lw=1.2)
-                    panel.axvline(row["best"]["step"] / row["updates"], color=f"C{number % 10}", ls=":", lw=1)
-            panel.set_title(f"{game}: {name.replace('_', ', ')}", loc="left", fontsize=9)
-            panel.set_ylim(0, 1)
-    for panel in panels[-1]:
-        panel.set_xlabel("share of updates")
+    figure = Figure(figsize=(13, 3.3), layout="constrained")
+    panels = figure.subplots(1, len(ADVERSARIES), sharex=True)
     known: dict[str, Artist] = {}
-    for panel in panels.ravel():
-        handles, labels = panel.get_legend_handles_labels()
-        known |= dict(zip(labels, handles, strict=True))
+    for panel, name in zip(panels, ADVERSARIES, strict=True):
+        for number, (model, row) in enumerate(rows.items()):
+            if name in row["adversaries"]:
+                steps, values = np.array(row["adversaries"][name]).T
+                (known[model],) = panel.plot(steps / row["updates"], values, f"C{number % 10}", lw=1.2)
+                panel.axvline(row["best"]["step"] / row["updates"], color=f"C{number % 10}", ls=":", lw=1)
+        panel.set_title(name.replace("_", ", "), loc="left", fontsize=9)
+        panel.set_ylim(0, 1)
+        panel.set_xlabel("share of updates")
     figure.legend([*known.values()], [*known], loc="outside lower center", ncols=7, frameon=False)
-    with whole(PLOT) as fresh:
+    with whole(path) as fresh:
         figure.savefig(fresh, format="png", dpi=100)
     return True

@@ -2,12 +2,12 @@
 
 Run, one after the other:
 `python benchmarks/predictors.py run`: two rows (a predictor of a game) at a time, each on a core of its own. Finished
-rows are skipped, an interrupted training goes on, an interrupted measurement is done anew; a row that fails is told,
-and the others go on.
+rows are in `benchmarks/results/predictors` and skipped, on other machines too; an interrupted training goes on, an
+interrupted measurement is done anew; a row that fails is told, and the others go on.
 `python benchmarks/predictors.py speed`: times what is trained; run nothing else meanwhile.
-`python benchmarks/predictors.py gallery`: writes `docs/gifs.md`, its GIFs, and a grid picture a game.
-`python benchmarks/predictors.py tables`: writes `benchmarks/results/predictors.json`, `docs/predictors.md` and
-`docs/adversaries.png`.
+`python benchmarks/predictors.py gallery`: writes a page a game, `docs/gifs-GAME.md`, its GIFs and a grid picture.
+`python benchmarks/predictors.py tables`: writes `benchmarks/results/predictors/GAME.json`, `docs/predictors-GAME.md`,
+`docs/adversaries-GAME.png`, and `docs/predictors.md`, which leads to them.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 
 from bundle import make_store
-from predictor_rows import MODELS, WORK, Row
+from predictor_rows import KEPT, MODELS, WORK, Row
 
 from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, read_json, write_json
@@ -39,9 +39,9 @@ def main() -> int:
     options = _parser().parse_args()
     if options.task == "run":
         return run(options)
-    games = options.games or [game for game in GAMES if (WORK / game).is_dir()]
+    games = options.games or [game for game in GAMES if (KEPT / game).is_dir()]
     if not games:
-        sys.exit(f"nothing is in {WORK}: python benchmarks/predictors.py run")
+        sys.exit(f"nothing is in {KEPT}: python benchmarks/predictors.py run")
     try:
         import_module(TASKS[options.task]).main(games)
     except UsageError as error:
@@ -133,11 +133,13 @@ def make(row: Row, plan: dict[str, str], cores: "queue.SimpleQueue[int]") -> Non
     Raises:
         UsageError: If a command fails, or the row was begun with others.
     """
+    if row.result.exists():
+        if row.read()["budget"] != plan["budget"]:
+            raise UsageError(f"{row.kept} is of another budget: remove it, or ask for the same")
+        return
     begun = row.folder / "plan.json"
     if begun.exists() and read_json(begun, "plan") != {"format": FORMAT, **plan}:
         raise UsageError(f"{row.folder} was begun under another budget: remove it, or ask for the same")
-    if row.result.exists():
-        return
     write_json(begun, {"format": FORMAT, **plan})
     core = cores.get()
     try:

@@ -140,6 +140,25 @@ def test_at_full_size_even_what_is_not_shown_is_a_lanes_own(name: str, domain: D
 
 
 @trainables
+@torch.no_grad()
+def test_from_equal_states_a_lane_is_nearly_its_own(name: str, domain: Domain, starts: Start) -> None:
+    """What a predictor that is not batch-invariant may differ by, too: 1e-4 from one step to the next."""
+    predictor, seen, key = build(name, domain), [], noise.key_of(torch.arange(LANES))
+    state = play(predictor, starts, key, actions(2))[0]
+    for module in predictor.modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda module, given, result: seen.append(result))
+    dream.step(predictor, state, actions(1)[0])
+    together = list(seen)
+    for lane in range(LANES):
+        seen.clear()
+        dream.step(predictor, tree_map(lambda part, lane=lane: part[[lane]], state), actions(1)[0][[lane]])
+        assert len(seen) == len(together) and seen
+        for all_lanes, alone in zip(together, seen, strict=True):
+            torch.testing.assert_close(all_lanes[[lane]], alone, rtol=1e-4, atol=1e-4)
+
+
+@trainables
 def test_a_learnt_dream_never_reads_the_emulator(name: str, domain: Domain, starts: Start) -> None:
     predictor, key = build(name, domain), noise.key_of(torch.arange(LANES))
     blind = starts._replace(ale=torch.zeros(LANES, 0, dtype=torch.uint8))
