@@ -1,7 +1,8 @@
 """Makes what ships with the package: players, start pools, and the weights of Ms. Pac-Man.
 
-Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2`. Two
-hours on two cores; a step whose result is there is skipped. How r1 came about, `benchmarks/LOG.md` says.
+Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2` and
+`python benchmarks/bundle.py doubt pacman r2`. Three hours on two cores; a step whose result is there is skipped. How
+r1 came about, `benchmarks/LOG.md` says.
 """
 
 import shutil
@@ -26,29 +27,47 @@ TEST_STEPS = {
     "pinball": 64_000,
     "revenge": 24_000,
 }
-TEST_SEED, MIXED_SEED = 9_000_000, 100_000
+DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
+TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
 MODEL = "c_lstm_vae"
 
 
 def main(arguments: list[str]) -> None:
-    """Makes start pools for games, or weights for one."""
+    """Makes start pools for games, or weights for one, or their calibration."""
     if arguments[:1] == ["pools"]:
         for name in arguments[1:] or list(TEST_STEPS):
             make_pool(get_game(name).name)
     elif arguments[:1] == ["weights"] and len(arguments) == 3:
         make_weights(get_game(arguments[1]).name, arguments[2])
+    elif arguments[:1] == ["doubt"] and len(arguments) == 3:
+        make_doubt(get_game(arguments[1]).name, arguments[2])
     else:
         sys.exit(__doc__)
 
 
 def make_pool(game: str) -> None:
-    """384 starts of games in which random play and a weak PPO agent take turns, all of the test split."""
-    store, pool = WORK / f"{game}-test", ROOT / game / "starts"
+    """The 384 starts that ship with the package."""
+    draw_starts(game, WORK / f"{game}-test", TEST_STEPS[game], TEST_SEED, 384, ROOT / game / "starts")
+
+
+def make_doubt(game: str, revision: str) -> None:
+    """Calibrates doubt of weights with games that nothing else was made of."""
+    pool = WORK / f"{game}-doubt-starts"
+    if not pool.exists():
+        draw_starts(game, WORK / f"{game}-doubt", DOUBT_STEPS, DOUBT_SEED, DOUBT_STARTS, pool)
+    weights = ROOT / game / "weights" / revision
+    run(
+        f"doubt --game {game} --checkpoint {weights} --starts {pool} --device cpu --out {WORK / game}-doubt-report"
+    )
+
+
+def draw_starts(game: str, store: Path, steps: int, seed: int, count: int, pool: Path) -> None:
+    """Starts of games in which random play and a weak PPO agent take turns, all of the test split."""
     policy = f"random=1,{make_player(game)}=1"
     if not store.exists():
-        limits = f"--steps {TEST_STEPS[game]} --longest 9000 --seed {TEST_SEED}"
+        limits = f"--steps {steps} --longest 9000 --seed {seed}"
         run(f"record --game {game} --policy {policy} {limits} --split test --workers 2 --out {store}")
-    run(f"starts --store {store} --starts 384 --split test --out {pool}")
+    run(f"starts --store {store} --starts {count} --split test --out {pool}")
 
 
 def make_player(game: str) -> Path:

@@ -4,7 +4,7 @@ import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import gymnasium as gym
@@ -121,6 +121,17 @@ def test_statistics_of_a_vector_count_whole_episodes() -> None:
         if "episode" in infos:
             lengths += infos["episode"]["l"][infos["_episode"]].tolist()
     assert lengths == [4] * 6
+
+
+def test_a_person_can_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    with pytest.warns(UserWarning, match="The HumanRendering wrapper is being applied"):
+        env = dream(render_mode="human")
+    shown = cast(wrappers.HumanRendering, env)
+    shown.reset(seed=0)
+    shown.step(0)
+    assert shown.window.get_size() == (160, 210)
+    env.close()
 
 
 @pytest.mark.slow
