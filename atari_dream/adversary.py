@@ -2,12 +2,16 @@
 
 Goodfellow et al. (2014), with cross-entropy or least squares (Mao et al. 2017). The schedule is the reference's: the
 predictor alone, then the discriminators alone, then both in turns. A discriminator's weight against the other terms
-follows the norms of their gradients at one layer, as in Esser et al. (2021), so that none drowns the others.
+follows the norms of their gradients at one layer, as in Esser et al. (2021), so that none drowns the others. What a
+discriminator judges is seen through noise (Soenderby et al. 2017, "instance noise"), which grows as long as it is too
+sure and fades again (as the augmentation of Karras et al. 2020 does): else it would tell what is far from real without
+effort, and teach nothing.
 """
 
 import torch
 from torch import Tensor, nn
 
+from atari_dream import noise
 from atari_dream.losses import ADVERSARIAL
 from atari_dream.objectives import Losses, Rollout
 from atari_dream.predictor import Predictor, Rivals
@@ -18,14 +22,15 @@ ALONE, WARM = 0.4, 0.5
 
 _KEEP = 0.9
 _MEASURE, _FOLLOW = 8, 0.3
-_SURE = 0.9
+_SURE, _HAZE, _DENSEST = 0.9, 0.02, 2.0
+_FOG = -6
 
 
 class Adversarial(Rollout):
     """`Rollout` with a discriminator for each of the predictor's adversaries.
 
     Optimisers: `"model"`, and one for each adversary, by its name. A discriminator that is right in more than 90 %
-    waits until the predictor has caught up.
+    waits, and sees more noise, until the predictor has caught up.
 
     Args:
         predictor: What learns; it declares its `adversaries` and makes their `critics`.
@@ -55,6 +60,7 @@ class Adversarial(Rollout):
             self.register_buffer(f"weight_{name}", torch.zeros(()))
             self.register_buffer(f"most_{name}", torch.zeros(()))
             self.register_buffer(f"share_{name}", torch.zeros(()))
+            self.register_buffer(f"haze_{name}", torch.zeros(()))
             self.register_buffer(f"accuracy_{name}", torch.full((), 0.5))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -71,7 +77,7 @@ class Adversarial(Rollout):
 
         Returns:
             The losses of the optimisers whose turn it is, and the terms, detached, with each discriminator's accuracy,
-            weight and share of the gradient.
+            weight, share of the gradient and the noise it sees.
         """
         if progress < ALONE:
             losses, terms = super().forward(batch, key, progress)
@@ -89,11 +95,15 @@ class Adversarial(Rollout):
             _, lesson = self._roll(batch, key, progress, compete=True)
         losses = {}
         for name, critic in self.critics.items():
-            real, fake = _scores(critic, lesson.rivals[name])
+            rivals = self._hazy(name, lesson.rivals[name], key)
+            real, fake = _scores(critic, rivals)
             right = ((_verdict(real) > 0).float() + (_verdict(fake) < 0).float()) / 2
             accuracy = self._buffer("accuracy", name)
             accuracy.lerp_(_everywhere(right.mean()), 1 - _KEEP)
-            if accuracy < _SURE:
+            sure = accuracy >= _SURE
+            haze = self._buffer("haze", name)
+            haze.copy_((haze + (_HAZE if sure else -_HAZE)).clamp(0, _DENSEST))
+            if not sure:
                 losses[name] = self.loss.judge(real, fake).mean()
         return losses, {}
 
@@ -103,12 +113,29 @@ class Adversarial(Rollout):
         plain = self._sum(terms)
         total, fooling = plain, {}
         for name, critic in self.critics.items():
-            fool = self.loss.fool(critic(*lesson.rivals[name].fake).float()).mean()
+            rivals = self._hazy(name, lesson.rivals[name], key)
+            fool = self.loss.fool(critic(*rivals.given, *rivals.fake).float()).mean()
             if self.turn % _MEASURE < 2 or not self._buffer("weight", name):
                 self._balance(name, plain, fool)
             total = total + self._buffer("weight", name) * fool
             fooling[f"fool_{name}"] = fool
         return {"model": total}, terms | fooling
+
+    def _hazy(self, name: str, rivals: Rivals, key: Tensor) -> Rivals:
+        """Rivals through noise, anew at each turn."""
+        haze = self._buffer("haze", name)
+        if not haze:
+            return rivals
+        key = noise.fold(noise.fold(key, _FOG), self.turn)
+
+        def through(parts: tuple[Tensor, ...], side: int) -> tuple[Tensor, ...]:
+            keys = (noise.fold(noise.fold(key, side), place) for place in range(len(parts)))
+            return tuple(
+                part + haze * noise.normal(own, part.shape[1:]).to(part.dtype)
+                for part, own in zip(parts, keys, strict=True)
+            )
+
+        return rivals._replace(real=through(rivals.real, 0), fake=through(rivals.fake, 1))
 
     def _balance(self, name: str, plain: Tensor, fool: Tensor) -> None:
         """Sets an adversary's weight by the gradients at the layer that it contests.
@@ -131,7 +158,7 @@ class Adversarial(Rollout):
 
     def _standing(self) -> Losses:
         """What is told of each adversary."""
-        kinds = ("accuracy", "weight", "share")
+        kinds = ("accuracy", "weight", "share", "haze")
         return {f"{kind}_{name}": self._buffer(kind, name).clone() for kind in kinds for name in self.critics}
 
 
@@ -145,7 +172,8 @@ def objective_of(
 
 
 def _scores(critic: nn.Module, rivals: Rivals) -> tuple[Tensor, Tensor]:
-    real, fake = (critic(*(part.detach() for part in parts)).float() for parts in (rivals.real, rivals.fake))
+    sides = ((*rivals.given, *side) for side in (rivals.real, rivals.fake))
+    real, fake = (critic(*(part.detach() for part in parts)).float() for parts in sides)
     return real, fake
 
 

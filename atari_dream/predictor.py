@@ -90,8 +90,15 @@ def _colours(device: torch.device) -> Tensor:
 
 
 class Rivals(NamedTuple):
-    """What a discriminator has to tell apart: its arguments from the real game and from the predictor, (B, ...)."""
+    """What a discriminator has to tell apart, (B, ...) each.
 
+    Attributes:
+        given: What it is told of both.
+        real: What the real game has.
+        fake: The same of the predictor.
+    """
+
+    given: tuple[Tensor, ...]
     real: tuple[Tensor, ...]
     fake: tuple[Tensor, ...]
 

@@ -43,7 +43,8 @@ def page(game: str, found: "Found", plot: str | None) -> str:
             "## The discriminators over training",
             f"![How often discriminators are right, and their share of the gradient]({plot})",
             "Accuracy: how often a discriminator tells the real game from the predictor (0.5 is guessing). Share: of "
-            "the predictor's gradient, the discriminator's part. Dotted: the checkpoint that was measured.",
+            "the predictor's gradient, the discriminator's part. Haze: standard deviation of the noise through which a "
+            "discriminator sees what it judges. Dotted: the checkpoint that was measured.",
         ]
     return "\n\n".join(parts) + "\n"
 

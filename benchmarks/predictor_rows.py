@@ -32,8 +32,10 @@ PUBLISHED = {
     "c_lstm_vae": 11_376_903,
 }
 """Parameters and running statistics of the published stacks, where the reference tells them."""
-ADVERSARIES = ("accuracy_image", "accuracy_latent", "share_image", "share_latent")
-"""What training logs of adversaries: how often a discriminator is right, and its share of the gradient."""
+ADVERSARIES = tuple(
+    f"{kind}_{where}" for kind in ("accuracy", "share", "haze") for where in ("image", "latent")
+)
+"""What training logs of adversaries: how often a discriminator is right, its share of the gradient, and its noise."""
 WORK, KEPT = Path("out/predictors"), Path("benchmarks/results/predictors")
 """What is being made, and what is finished, which is small and stays in the repository."""
 _MEASURED = ("drift.json", "per_start.npz")

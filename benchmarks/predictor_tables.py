@@ -126,8 +126,8 @@ def plot(rows: dict[str, dict[str, Any]], path: Path) -> bool:
     """Draws how the adversaries of a game's rows fared; whether there is anything to draw."""
     if not any(row["adversaries"] for row in rows.values()):
         return False
-    figure = Figure(figsize=(13, 3.3), layout="constrained")
-    panels = figure.subplots(1, len(ADVERSARIES), sharex=True)
+    figure = Figure(figsize=(13, 5.4), layout="constrained")
+    panels = figure.subplots(2, len(ADVERSARIES) // 2, sharex=True).T.ravel()
     known: dict[str, Artist] = {}
     for panel, name in zip(panels, ADVERSARIES, strict=True):
         for number, (model, row) in enumerate(rows.items()):
@@ -136,7 +136,7 @@ def plot(rows: dict[str, dict[str, Any]], path: Path) -> bool:
                 (known[model],) = panel.plot(steps / row["updates"], values, f"C{number % 10}", lw=1.2)
                 panel.axvline(row["best"]["step"] / row["updates"], color=f"C{number % 10}", ls=":", lw=1)
         panel.set_title(name.replace("_", ", "), loc="left", fontsize=9)
-        panel.set_ylim(0, 1)
+        panel.set_ylim(0, None if "haze" in name else 1)
         panel.set_xlabel("share of updates")
     figure.legend([*known.values()], [*known], loc="outside lower center", ncols=7, frameon=False)
     with whole(path) as fresh:

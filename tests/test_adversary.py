@@ -136,6 +136,45 @@ def test_a_discriminator_that_is_sure_waits(store: EpisodeStore, batch: Batch) -
     assert set(play(made, batch, 0.9)[0]) == {"latent"}
 
 
+@rivals
+def test_noise_grows_while_a_discriminator_is_sure_and_fades_again(
+    name: str, store: EpisodeStore, batch: Batch
+) -> None:
+    made = objective(name, store)
+    for accuracy, grows in ((1.0, True), (0.5, False)):
+        hazes = []
+        for _ in range(3):
+            for space in SPACES[name]:
+                made.get_buffer(f"accuracy_{space}").fill_(accuracy)
+            told = play(made, batch, (ALONE + WARM) / 2)[1]
+            hazes.append([told[f"haze_{space}"].item() for space in SPACES[name]])
+        assert hazes == sorted(hazes, reverse=not grows) and (hazes[0] != hazes[-1])
+    assert hazes[-1] == [0.0] * len(SPACES[name])
+
+
+@rivals
+def test_noise_is_on_what_is_judged_alone_and_lets_gradients_through(
+    name: str, store: EpisodeStore, batch: Batch
+) -> None:
+    made = objective(name, store)
+    key = noise.fold(noise.key_of(0), batch.lane)
+    _, lesson = made._roll(batch, key, 0.9, compete=True)
+    for space, clear in lesson.rivals.items():
+        assert made._hazy(space, clear, key) is clear
+        made.get_buffer(f"haze_{space}").fill_(0.5)
+        hazy = made._hazy(space, clear, key)
+        assert hazy.given is clear.given and len(hazy.fake) == len(clear.fake)
+        fog = [
+            (ours - theirs).detach()
+            for ours, theirs in zip(hazy.real + hazy.fake, clear.real + clear.fake, strict=True)
+        ]
+        assert [part.std().item() for part in fog] == [pytest.approx(0.5, rel=0.2)] * len(fog)
+        assert not torch.equal(fog[0], fog[len(clear.real)])
+        assert hazy.fake[-1].requires_grad
+        made.turn += 1
+        assert not torch.equal(made._hazy(space, clear, key).fake[-1], hazy.fake[-1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ADVERSARIAL)
 def test_a_discriminator_learns_to_tell(loss: str, store: EpisodeStore, batch: Batch) -> None:

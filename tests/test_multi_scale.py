@@ -98,7 +98,7 @@ def test_a_lesson_is_of_a_crop_and_goes_on_from_the_real_frame(
     assert isinstance(rivals, dict)
     sides = [4, 8, 16, 32]
     for parts in rivals["image"]:
-        assert [tuple(part.shape) for part in parts] == [(LANES, 3, side, side) for side in sides] * 2
+        assert [tuple(part.shape) for part in parts] == [(LANES, 3, side, side) for side in sides]
     assert not lesson(predictor, start, compete=False)["rivals"]
 
 

@@ -157,9 +157,9 @@ class Autoencoder(OutcomePredictor):
             return Lesson(after, terms)
         image = self.pixels.paint(self.pixels(drawing.frame), present)
         truth, now = rgb_of(target.frame), rgb_of(present)
-        rivals = {"image": Rivals((now, truth), (now, image))}
+        rivals = {"image": Rivals((now,), (truth,), (image,))}
         if "latent" in self.adversaries:
-            rivals["latent"] = Rivals((noise["code"],), (seen.code,))
+            rivals["latent"] = Rivals((), (noise["code"],), (seen.code,))
         return Lesson(after, terms, image, truth, {name: rivals[name] for name in self.adversaries})
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:

@@ -99,8 +99,7 @@ class MultiScaleGAN(OutcomePredictor):
         shown = (target.frame, *frames[:-1], _bytes(after), lives_after(lives, target))
         if not compete:
             return Lesson(shown, terms)
-        now = pyramid(seen[:, :3])
-        rivals = {"image": Rivals((*now, *real), (*now, *made))}
+        rivals = {"image": Rivals(tuple(pyramid(seen[:, :3])), tuple(real), tuple(made))}
         return Lesson(shown, terms, (made[-1] + 1) / 2, (real[-1] + 1) / 2, rivals)
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
