@@ -5,6 +5,7 @@ depend on its neighbours, and copying a key copies its future.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,17 +13,17 @@ from torch import Tensor
 _WORD = 0xFFFFFFFF
 
 
-def _scramble(x: Tensor) -> Tensor:
-    """Mixes 32-bit words held in int64 (Wellons, "lowbias32", 2018)."""
+def _scramble(x: Any) -> Any:
+    """Mixes 32-bit words held in int64 (Wellons, "lowbias32", 2018), or one word that is an int."""
     x = (x ^ (x >> 16)) * 0x7FEB352D & _WORD
     x = (x ^ (x >> 15)) * 0x846CA68B & _WORD
     return x ^ (x >> 16)
 
 
 def fold(key: Tensor, data: Tensor | int) -> Tensor:
-    """Derives new keys, int64 (B,), from keys (B,) and integers (B,) or one integer."""
-    data = torch.as_tensor(data, dtype=torch.int64, device=key.device)
-    low, high = key & _WORD, key >> 32
+    """Derives new keys, int64 (B,), from keys (B,) and integers (B,) or one integer, which no device waits for."""
+    low: Tensor = key & _WORD
+    high: Tensor = key >> 32
     low = _scramble(low ^ _scramble((data & _WORD) ^ 0x9E3779B9))
     high = _scramble((high + low + (data >> 32)) & _WORD)
     low = _scramble(low ^ high)

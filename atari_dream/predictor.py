@@ -79,7 +79,8 @@ class Frames(NamedTuple):
         """Colours, uint8 (B, 210, 160, 3)."""
         if self.raw is not None:
             return self.raw
-        table = _colours(self.codes.device)
+        device = self.codes.device
+        table = torch.from_numpy(PALETTE).to(device) if torch.compiler.is_compiling() else _colours(device)
         return table.index_select(0, self.codes.flatten().int()).view(*self.codes.shape, 3)
 
 

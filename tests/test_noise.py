@@ -106,3 +106,8 @@ def test_integers_are_even_over_their_range() -> None:
     counts = torch.bincount(drawn)
     assert len(counts) == 7
     assert (counts - 10_000).abs().max() < 500
+
+
+@pytest.mark.parametrize("data", [0, 1, -1, -5, 0x5EED, 2**40 + 3, -(2**33)])
+def test_one_integer_is_as_many_equal_ones(data: int) -> None:
+    assert torch.equal(noise.fold(KEYS, data), noise.fold(KEYS, torch.full((64,), data)))
