@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,25 @@ def test_what_is_saved_again_takes_the_old_ones_place(saved: Path, pool: StartPo
     second = open_predictor(str(save(saved, other)), pool)
     assert (first.name, second.name) == ("saved", "saved") and first.revision != second.revision
     assert not next(second.predictor.parameters()).any() and next(first.predictor.parameters()).any()
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_checkpoint() -> None:
+    """Both at once, beside this one."""
+    folder = bundled.bundled_checkpoint("pacman")
+    code = (
+        "import sys; from pathlib import Path; from atari_dream.checkpoint import load_checkpoint; "
+        "parts = load_checkpoint(Path(sys.argv[1])).state_dict().values(); "
+        "print(sum(part.double().sum().item() for part in parts))"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]
+        )
+        for _ in range(2)
+    ]
+    mine = sum(part.double().sum().item() for part in load_checkpoint(folder).state_dict().values())
+    assert [float(process.communicate()[0]) for process in running] == [mine, mine]
 
 
 @pytest.mark.parametrize("place", [0, 200, -1])
