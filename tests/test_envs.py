@@ -81,6 +81,7 @@ def test_spaces_are_the_twins(game: Game, full: bool) -> None:
     twin.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*matplotlib is not installed")  # as it says where there is no screen
 def test_gymnasium_can_play_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     import pygame
