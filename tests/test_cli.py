@@ -221,6 +221,7 @@ def test_a_missing_agent_tells_how_to_train_one() -> None:
         make_player("nowhere.zip", "pacman")
 
 
+@pytest.mark.slow
 def test_a_program_reading_json_sees_nothing_else(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "atari_dream", "record", "--game", "qbert", "--longest", "40"]
     command += ["--out", str(tmp_path / "store"), "--steps", "1", "--json"]

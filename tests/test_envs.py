@@ -404,6 +404,7 @@ def test_render(fidget: str) -> None:
         assert rgb.render() is None
 
 
+@pytest.mark.slow
 def test_make_imports_the_package_by_name() -> None:
     """As a user would: Gymnasium alone is imported, and warnings are errors."""
     script = (

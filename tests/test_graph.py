@@ -76,6 +76,7 @@ def test_what_cannot_be_recorded_is_played_plainly_and_said_once(
     assert same(step(state, action), plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
 def test_a_lazy_vector_plays_the_same(mode: AutoresetMode, tmp_path: Path) -> None:
     checkpoint, played = fidget_checkpoint(tmp_path), []

@@ -29,6 +29,7 @@ def mixture(*checkpoints: str, weights: list[float] | None = None) -> Mixture:
     return Mixture([dream(checkpoint) for checkpoint in checkpoints], weights)
 
 
+@pytest.mark.slow
 def test_members_play_by_their_weights() -> None:
     mixed = mixture("copy_last", "background", "emulator", weights=[1, 0, 3])
     drawn = [mixed.reset(seed=seed)[1]["member"] for seed in range(300)]

@@ -348,6 +348,7 @@ def test_no_object_of_the_real_game_ever_fails(game: str) -> None:
         assert summary[name]["found_in_window"] > 0.85, (name, summary[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("game", "name"), TRACKS)
 def test_an_erased_object_is_not_found_and_ends_as_lost(game: str, name: str) -> None:
     real = clip(game, name)

@@ -97,6 +97,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> 
         assert made[0].digest() == SHORT.play(7).digest()
 
 
+@pytest.mark.slow
 def test_a_game_of_ones_own_goes_on_after_the_games_there_are(tmp_path: Path) -> None:
     made = new_store(tmp_path / "made", "breakout")
     GAMES["breakout"] = BREAKOUT
@@ -119,6 +120,7 @@ def test_what_fails_in_a_worker_ends_in_one_clear_line(tmp_path: Path) -> None:
     assert not EpisodeStore(made.path).entries
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_the_games_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = new_store(tmp_path / "made")
 

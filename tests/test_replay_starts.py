@@ -55,6 +55,7 @@ def test_a_game_that_ends_is_followed_to_its_end(store: EpisodeStore) -> None:
     assert (last.frames == last.frames[:, :1]).all() and not last.rewards[0, 1:].any()
 
 
+@pytest.mark.slow
 def test_replays_of_every_frame_are_cut_in_any_phase(tmp_path: Path) -> None:
     made = EpisodeStore.create(tmp_path / "made", "qbert", 1, "replays")
     episode = make_episode(0, lives=False, steps=100)

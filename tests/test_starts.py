@@ -126,6 +126,7 @@ def test_what_a_stratum_lacks_comes_from_the_others() -> None:
     assert Counter(stratum for stratum, _, _ in chosen) == {"end": 3, "score": 77, "quiet": 20}
 
 
+@pytest.mark.slow
 def test_a_pool_depends_on_the_seed_alone(store: EpisodeStore, tmp_path: Path) -> None:
     pools = [build_pool(store, tmp_path / f"{n}", 4, seed=seed) for n, seed in enumerate((0, 0, 1))]
     assert pools[0].entries == pools[1].entries != pools[2].entries

@@ -316,7 +316,7 @@ def test_metadata_is_each_instances_own() -> None:
     assert other.metadata["render_modes"] == DreamVectorEnv.metadata["render_modes"] == ["rgb_array"]
 
 
-@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("mode", ["sync", pytest.param("async", marks=pytest.mark.slow)])
 def test_gymnasiums_own_vectors(mode: Any) -> None:
     """Forked workers must not wait for OpenMP threads that only their parent has."""
     options = {"checkpoint": "emulator", "device": "cpu", "observation": "dqn", "horizon": 4}
