@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
-from atari_dream.envs.shadow import lane_of
+from atari_dream.envs.infos import by_lane
 from atari_dream.envs.vector import DreamVectorEnv
 from atari_dream.errors import UsageError
 
@@ -55,7 +55,7 @@ class DreamVecEnv(VecEnv):
         if self._staggers:
             self.envs.stagger()
             self._staggers = False
-        self.reset_infos = self._split(infos)
+        self.reset_infos = by_lane(infos)
         self._reset_seeds()
         self._reset_options()
         return observation
@@ -67,9 +67,9 @@ class DreamVecEnv(VecEnv):
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Dreams one agent step; lanes that ended show their new start, their info the last frame."""
         observation, rewards, terminated, truncated, infos = self.envs.step(self._actions)
-        split = self._split(infos)
+        split = by_lane(infos)
         done = terminated | truncated
-        final = self._split(infos["final_info"]) if done.any() else []
+        final = by_lane(infos["final_info"]) if done.any() else []
         for lane in done.nonzero()[0]:
             self.reset_infos[lane] = split[lane]
             split[lane] = {**final[lane], "terminal_observation": infos["final_obs"][lane]}
@@ -106,14 +106,3 @@ class DreamVecEnv(VecEnv):
     def _refuse_some(self, name: str, indices: Any) -> None:
         if len(set(self._get_indices(indices))) != self.num_envs:
             raise UsageError(f"{name!r} is shared by all lanes: leave out indices, got {indices!r}")
-
-    def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
-        names = [name for name in ("start", "lives", "score", "revision", "doubt") if name in infos]
-        columns = [infos[name].tolist() for name in names]
-        rows: list[dict[str, Any]] = [
-            dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
-        ]
-        if "shadow" in infos:
-            for lane, row in enumerate(rows):
-                row["shadow"] = lane_of(infos["shadow"], lane)
-        return rows

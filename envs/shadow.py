@@ -120,11 +120,6 @@ def drift(shadow: Shadow, shown: Frames) -> dict[str, Tensor]:
     }
 
 
-def lane_of(columns: dict[str, Any], lane: int) -> dict[str, Any]:
-    """What the infos of a vector tell of one lane's real game, their masks left out."""
-    return {name: column[lane] for name, column in columns.items() if not name.startswith("_")}
-
-
 @cache
 def _emulator(domain: Domain) -> Predictor:
     return EmulatorControl(Domain(domain.game, domain.frame_skip))

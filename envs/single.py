@@ -8,10 +8,10 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 
+from atari_dream.envs.infos import of_one
 from atari_dream.envs.inputs import read_actions
 from atari_dream.envs.lanes import Lanes
 from atari_dream.envs.options import Options
-from atari_dream.envs.shadow import lane_of
 from atari_dream.envs.vector import METADATA, DreamVectorEnv
 from atari_dream.games import ACTION_NAMES
 
@@ -54,7 +54,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
         if seed is None and self._vector.lanes is None:
             seed = int(self.np_random.integers(2**31))
         observation, infos = self._vector.reset(seed=seed, options=options)
-        return observation[0], _first(infos)
+        return observation[0], of_one(infos)
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Dreams one agent step.
@@ -70,7 +70,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
         if self._vector.lanes is not None and bool(self._vector.lanes.over[0]):
             raise ResetNeeded("the dream has ended: call reset() first")
         observation, reward, terminated, truncated, infos = self._vector.step(position[None])
-        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), _first(infos)
+        return observation[0], float(reward[0]), bool(terminated[0]), bool(truncated[0]), of_one(infos)
 
     def render(self) -> Any:
         """The frame, uint8 (210, 160, 3), where `render_mode="rgb_array"`."""
@@ -97,7 +97,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
     def observe(self) -> tuple[np.ndarray, dict[str, Any]]:
         """What the agent sees now, and the info: what a reset or the last step has shown, or a restored state."""
         observation, infos = self._vector.observe()
-        return observation[0], _first(infos)
+        return observation[0], of_one(infos)
 
     def resync(self) -> tuple[np.ndarray, dict[str, Any]]:
         """Brings the dream back to the state of the real game beside it; needs `shadow=True`.
@@ -109,7 +109,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
             UsageError: If there is no shadow, or the real game has ended.
         """
         observation, infos = self._vector.resync()
-        return observation[0], _first(infos)
+        return observation[0], of_one(infos)
 
     def fork(self, copies: int, fresh: bool = False) -> DreamVectorEnv:
         """A vector of copies of this dream, this one stays as it is; see `DreamVectorEnv.fork`.
@@ -121,13 +121,3 @@ class DreamEnv(gymnasium.Env[np.ndarray, np.int64]):
     def close(self) -> None:
         """Lets go of the dream; it may be called twice."""
         self._vector.close()
-
-
-def _first(infos: dict[str, Any]) -> dict[str, Any]:
-    """The info of lane 0, in plain Python types but for the real frame."""
-    kinds = {"start": str, "lives": int, "score": float, "revision": str, "doubt": float}
-    info = {name: kind(infos[name][0]) for name, kind in kinds.items() if name in infos}
-    if "shadow" in infos:
-        real = lane_of(infos["shadow"], 0)
-        info["shadow"] = {name: row if row.ndim else row.item() for name, row in real.items()}
-    return info

@@ -14,6 +14,7 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from atari_dream import dream
+from atari_dream.envs.infos import hand_out, tell, tell_dense
 from atari_dream.envs.inputs import (
     read_actions,
     read_mask,
@@ -251,13 +252,12 @@ class DreamVectorEnv(VectorEnv):
 
     def _finish(self, after: Lanes, moved: Transition) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Resets the lanes that ended in this very step and keeps what they last showed in the infos."""
-        dense = self.output == "torch"
         ended = after.over
         final: dict[str, Any] = {}
-        if dense or ended.any():
+        if self._dense or ended.any():
             observation, infos = self._out(self.world.observe(after)), self._infos(after, ended)
             final = {"final_obs": observation, "final_info": infos}
-            if not dense:
+            if not self._dense:
                 rows = np.empty(self.num_envs, dtype=object)
                 for lane in ended.nonzero()[:, 0].tolist():
                     rows[lane] = observation[lane]
@@ -288,38 +288,15 @@ class DreamVectorEnv(VectorEnv):
         return self._out(self.world.observe(self.lanes)), *(self._out(part) for part in moved), infos
 
     def _infos(self, lanes: Lanes, mask: Tensor | None = None) -> dict[str, Any]:
-        """The infos of the lanes in `mask`, all by default, as `SyncVectorEnv` lays them out."""
-        if self.output == "torch":
-            columns = {"start": lanes.start, "lives": lanes.lives, "score": lanes.score}
-            if self.world.doubt is not None:
-                columns["doubt"] = self.world.doubt.of(lanes.evidence)
-            infos: dict[str, Any] = {name: self._out(column) for name, column in columns.items()}
-            shadow = {"shadow": self._shadow(lanes)} if lanes.shadow else {}
-            return infos | {"revision": self.world.revision} | shadow
-        ids = [self.world.pool.entries[start]["id"] for start in lanes.start.tolist()]
-        infos = {
-            "start": np.array(ids, dtype=object),
-            "lives": self._out(lanes.lives),
-            "score": self._out(lanes.score).astype(np.float64),
-            "revision": np.array([self.world.revision] * self.num_envs, dtype=object),
-        }
-        if self.world.doubt is not None:
-            infos["doubt"] = self._out(self.world.doubt.of(lanes.evidence)).astype(np.float64)
-        present = np.ones(self.num_envs, bool) if mask is None else self._out(mask)
-        for column in infos.values():
-            column[~present] = None if column.dtype == object else 0
-        if lanes.shadow:
-            infos["shadow"] = self._shadow(lanes)
-            for column in infos["shadow"].values():
-                column[~present] = 0
-            infos["shadow"] |= {f"_{name}": present.copy() for name in infos["shadow"]}
-        return infos | {f"_{name}": present.copy() for name in infos}
-
-    def _shadow(self, lanes: Lanes) -> dict[str, Any]:
-        return {name: self._out(column) for name, column in self.world.drift(lanes).items()}
+        """The infos of the lanes in `mask`, all by default."""
+        return tell_dense(self.world, lanes) if self._dense else tell(self.world, lanes, mask)
 
     def _out(self, tensor: Tensor) -> Any:
-        return tensor.clone() if self.output == "torch" else tensor.cpu().numpy().copy()
+        return hand_out(tensor, self._dense)
+
+    @property
+    def _dense(self) -> bool:
+        return self.output == "torch"
 
     def _tensor(self, numbers: list[Any]) -> Tensor:
         return torch.tensor(numbers, device=self.world.device)
