@@ -15,7 +15,8 @@ from atari_dream.errors import UsageError
 class DreamTorchRLEnv(EnvBase):
     """Dreams side by side for TorchRL, which resets the lanes that have ended.
 
-    Entries: `pixels` uint8, `lives` int64, `score` float32; `reward` in game points.
+    Entries: `pixels` uint8, `lives` int64, `score` and, where it is calibrated, `doubt` float32; `reward` in game
+    points.
 
     Args:
         game: Name of the game, or its environment id.
@@ -40,10 +41,11 @@ class DreamTorchRLEnv(EnvBase):
         self.envs = envs
         self._seed: int | None = None
         shape = observation_space(envs.options).shape
+        told = ("score",) if envs.world.doubt is None else ("score", "doubt")
         self.observation_spec = Composite(
             pixels=Bounded(0, 255, shape=(*lanes, *shape), dtype=torch.uint8),
             lives=Unbounded(shape=(*lanes, 1), dtype=torch.int64),
-            score=Unbounded(shape=(*lanes, 1)),
+            **{name: Unbounded(shape=(*lanes, 1)) for name in told},
             shape=lanes,
             device=self.device,
         )
@@ -75,9 +77,8 @@ class DreamTorchRLEnv(EnvBase):
     def _told(
         self, pixels: torch.Tensor, infos: dict[str, Any], terminated: torch.Tensor, truncated: torch.Tensor
     ) -> TensorDict:
-        entries = {
-            "lives": infos["lives"],
-            "score": infos["score"],
+        entries = {name: infos[name] for name in ("lives", "score", "doubt") if name in infos}
+        entries |= {
             "terminated": terminated,
             "truncated": truncated,
             "done": terminated | truncated,
