@@ -121,7 +121,7 @@ class ActionEmbedding(nn.Module):
 
     def forward(self, action: Tensor) -> Tensor:
         """Sums what each emulator frame's action contributes."""
-        parts = [self.table[frame][action[:, frame].int()] for frame in range(self.table.shape[0])]
+        parts = [self.table[frame][action[:, frame].long()] for frame in range(self.table.shape[0])]
         return sum(parts[1:], parts[0])[:, :, None, None]
 
 

@@ -77,7 +77,8 @@ class DreamTorchRLEnv(EnvBase):
     def _told(
         self, pixels: torch.Tensor, infos: dict[str, Any], terminated: torch.Tensor, truncated: torch.Tensor
     ) -> TensorDict:
-        entries = {name: infos[name] for name in ("lives", "score", "doubt") if name in infos}
+        told = ("lives", "score", "doubt")
+        entries: dict[str, torch.Tensor] = {name: infos[name] for name in told if name in infos}
         entries |= {
             "terminated": terminated,
             "truncated": truncated,

@@ -18,7 +18,7 @@ LAYERS = (
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",
-    "alignment calibration certificate pictures protocol training",
+    "alignment calibration certificate onnx_export pictures protocol training",
     "calibration_plot gallery job replay_starts replays",
     "control domain_gap longrun minari_writer",
     "drift minari_reader",
@@ -39,6 +39,7 @@ HEAVY = {
     "minari": {"minari_reader", "minari_writer"},
     "tensordict": {"envs"},
     "torchrl": {"envs"},
+    "onnxruntime": {"onnx_export"},
     "click": {"cli"},
     "tqdm": {"cli"},
 }

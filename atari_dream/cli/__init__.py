@@ -25,6 +25,7 @@ COMMANDS = {
     "drift": "Measure the drift from the emulator.",
     "doubt": "Calibrate how far dreams can be trusted.",
     "speed": "Time agent steps beside the emulator.",
+    "onnx": "Write a checkpoint as ONNX.",
     "agent": "Train and evaluate stable-baselines3 agents.",
     "verify": "Replay rollouts of the bundled weights, compare.",
     "models": "List every predictor.",
