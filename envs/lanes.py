@@ -134,6 +134,11 @@ class World:
         )
 
     @torch.no_grad()
+    def prepare(self) -> None:
+        """Burns in all starts, unless that is done; else each is when it is first drawn."""
+        self._burn_in.complete()
+
+    @torch.no_grad()
     def restart(
         self,
         lanes: Lanes,
@@ -154,7 +159,7 @@ class World:
     @torch.no_grad()
     def renew(self, lanes: Lanes, mask: Tensor) -> Lanes:
         """As `restart` without seeds or starts, but it does not wait for the device to tell which lanes those are."""
-        self._burn_in.complete()
+        self.prepare()
         return dream.where(mask, self.begin(lanes.seed, lanes.resets + 1), lanes)
 
     @torch.no_grad()
