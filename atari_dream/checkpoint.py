@@ -130,21 +130,29 @@ def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.
 
 def frame_skip_of(checkpoint: str | None, game: str) -> int:
     """Frame skip that a checkpoint, as for `open_predictor`, was trained at; ALE's own for a control."""
-    name = checkpoint or "bundled"
-    if name in CONTROLS:
+    if checkpoint in CONTROLS:
         return FRAME_SKIP
-    path = bundled_checkpoint(game, name) if name.partition("@")[0] == "bundled" else Path(name)
+    path = checkpoint_folder(checkpoint, game)
     return int(read_json(path / "config.json", "checkpoint")["frame_skip"])
+
+
+def checkpoint_folder(checkpoint: str | None, game: str) -> Path:
+    """Folder of a checkpoint, as for `open_predictor`, that is no control.
+
+    Raises:
+        UsageError: If no such weights are bundled.
+    """
+    name = checkpoint or "bundled"
+    return bundled_checkpoint(game, name) if name.partition("@")[0] == "bundled" else Path(name)
 
 
 def _open(name: str, pool: StartPool, device: torch.device) -> Loaded:
     if name in CONTROLS:
         return Loaded(_control(name, pool).to(device).eval(), name, name)
+    path = checkpoint_folder(name, pool.game)
     if name.partition("@")[0] == "bundled":
-        path = bundled_checkpoint(pool.game, name)
         stamp = _stamp(path)
         return Loaded(_cached(path, stamp, device), name, path.name, load_doubt(path, stamp))
-    path = Path(name)
     if not (path / "config.json").is_file():
         if name in list_models():
             raise UsageError(

@@ -1,5 +1,6 @@
 """What a drift measurement says in words and tables, for the terminal and the page."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from atari_dream.checkpoint import FLOORS
@@ -161,6 +162,12 @@ def _obedience(control: dict[str, Any]) -> list[str]:
     clear = lag["steps"] is not None and lag["confidence"] >= _CLEAR
     told = f"lag {lag['steps']:+d}" if clear else "no clear lag"
     return [] if effect is None else [f"effects of actions agree in {effect:.0%} of their pixels, {told}"]
+
+
+def markdown(heads: list[str], body: Iterable[list[str]]) -> str:
+    """A table in Markdown, its first column to the left, the others to the right."""
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [heads, rule, *body])
 
 
 def gap_rows(summary: dict[str, Any]) -> list[Row]:

@@ -1,6 +1,5 @@
 """The page of the predictors, in Markdown; see `predictors.py`."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,16 @@ import torch
 from predictor_rows import ADVERSARIAL, MODELS, PUBLISHED
 
 from atari_dream.checkpoint import FLOORS
-from atari_dream.drift_tables import TITLES, better_steps, cell, rows, shown_steps, survival, too_few
+from atari_dream.drift_tables import (
+    TITLES,
+    better_steps,
+    cell,
+    markdown,
+    rows,
+    shown_steps,
+    survival,
+    too_few,
+)
 from atari_dream.games import get_game
 from atari_dream.reference import parameter_total
 from atari_dream.registry import create_model, model_class
@@ -94,7 +102,7 @@ def _forms() -> list[str]:
         "## As published",
         "Trained parameters and running statistics; discriminators, which the reference has by the dozen and which "
         "never see what they judge, are not counted.",
-        _table(heads, lines),
+        markdown(heads, lines),
     ]
 
 
@@ -105,10 +113,10 @@ def _game(game: str, each: "Found") -> list[str]:
     if (Path("docs") / f"predictors-{game}.png").exists():
         parts.append(f"![Real game and dreams at several steps](predictors-{game}.png)")
     parts.append(_overview(each))
-    parts.append(_table(["better than both floors", *(f"`{key}`" for key in LONG)], _floors(summary)))
+    parts.append(markdown(["better than both floors", *(f"`{key}`" for key in LONG)], _floors(summary)))
     for key in LONG:
         heads = [f"{TITLES[key]} (`{key}`)", *_steps(summary)]
-        parts.append(_table(heads, ([f"`{name}`", *cells] for name, cells in rows(summary, key))))
+        parts.append(markdown(heads, ([f"`{name}`", *cells] for name, cells in rows(summary, key))))
     return parts + _claims(each) + _adversaries(each)
 
 
@@ -127,7 +135,7 @@ def _overview(each: "Found") -> str:
             for key, at in keys.items()
         ]
         lines.append([f"`{entry['name']}`", *_size(each, entry["name"]), *values, _fails(summary, entry)])
-    return _table(heads, lines)
+    return markdown(heads, lines)
 
 
 def _size(each: "Found", name: str) -> list[str]:
@@ -192,7 +200,7 @@ def _worst(summary: dict[str, Any], models: list[str], others: list[str]) -> lis
         )
         for model, row in ranks.items():
             lines.append([f"`{model}`, `{key}`", *(f"{worse} / {better}" for worse, better in row)])
-    return [*parts, _table(["others that it is worse / better than", *_steps(summary)], lines)]
+    return [*parts, markdown(["others that it is worse / better than", *_steps(summary)], lines)]
 
 
 def _ranks(summary: dict[str, Any], model: str, others: list[str], key: str) -> list[tuple[int, int]]:
@@ -218,7 +226,7 @@ def _adversaries(each: "Found") -> list[str]:
     return [
         "### What the adversaries changed",
         _differences(each.summary, pairs, SHARP),
-        _table(["", "checkpoint at update", "at the end", "what else is not as without"], ahead),
+        markdown(["", "checkpoint at update", "at the end", "what else is not as without"], ahead),
     ]
 
 
@@ -238,7 +246,7 @@ def _differences(summary: dict[str, Any], pairs: list[tuple[str, str]], keys: tu
         for model, other in pairs
         for key in keys
     ]
-    return _table(["difference (**better**, *worse*)", *_steps(summary)], lines)
+    return markdown(["difference (**better**, *worse*)", *_steps(summary)], lines)
 
 
 def _bands(summary: dict[str, Any], model: str, other: str, key: str) -> list[list[float] | None]:
@@ -256,8 +264,3 @@ def _band(band: list[float] | None, key: str) -> str:
 
 def _steps(summary: dict[str, Any]) -> list[str]:
     return [f"step {step}" for step in shown_steps(summary)]
-
-
-def _table(heads: list[str], lines: Iterable[list[str]]) -> str:
-    body = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in body)

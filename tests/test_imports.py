@@ -25,6 +25,7 @@ LAYERS = (
     "drift_tables results summary",
     "drift_plots",
     "drift_report",
+    "drift_card",
     "envs",
     "agents speed",
     "cli",

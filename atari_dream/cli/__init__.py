@@ -24,6 +24,7 @@ COMMANDS = {
     "dream": "Draw a rollout: real game, dream, difference.",
     "drift": "Measure the drift from the emulator.",
     "doubt": "Calibrate how far dreams can be trusted.",
+    "card": "Write a page of what a checkpoint is worth.",
     "speed": "Time agent steps beside the emulator.",
     "onnx": "Write a checkpoint as ONNX.",
     "agent": "Train and evaluate stable-baselines3 agents.",
