@@ -1,8 +1,8 @@
 """Makes what ships with the package: players, start pools, and the weights of Ms. Pac-Man.
 
 Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2` and
-`python benchmarks/bundle.py doubt pacman r2`. Three hours on two cores; a step whose result is there is skipped. How
-r1 came about, `benchmarks/LOG.md` says.
+the same with `doubt` and with `card` for `weights`. Three hours on two cores; a step whose result is there is skipped.
+How r1 came about, `benchmarks/LOG.md` says.
 """
 
 import shutil
@@ -33,14 +33,13 @@ MODEL = "c_lstm_vae"
 
 
 def main(arguments: list[str]) -> None:
-    """Makes start pools for games, or weights for one, or their calibration."""
+    """Makes start pools for games, or weights for one, their calibration, or their card."""
+    tasks = {"weights": make_weights, "doubt": make_doubt, "card": make_card}
     if arguments[:1] == ["pools"]:
         for name in arguments[1:] or list(TEST_STEPS):
             make_pool(get_game(name).name)
-    elif arguments[:1] == ["weights"] and len(arguments) == 3:
-        make_weights(get_game(arguments[1]).name, arguments[2])
-    elif arguments[:1] == ["doubt"] and len(arguments) == 3:
-        make_doubt(get_game(arguments[1]).name, arguments[2])
+    elif len(arguments) == 3 and arguments[0] in tasks:
+        tasks[arguments[0]](get_game(arguments[1]).name, arguments[2])
     else:
         sys.exit(__doc__)
 
@@ -59,6 +58,15 @@ def make_doubt(game: str, revision: str) -> None:
     run(
         f"doubt --game {game} --checkpoint {weights} --starts {pool} --device cpu --out {WORK / game}-doubt-report"
     )
+
+
+def make_card(game: str, revision: str) -> None:
+    """Measures weights on the ruler, and writes their card."""
+    out, checkpoint = WORK / f"{game}-{revision}-drift", f"bundled@{revision}"
+    if not (out / "drift.json").exists():
+        run(f"drift --game {game} --checkpoint {checkpoint} --device cpu --out {out}")
+    page = f"docs/cards/{game}-{revision}.md"
+    run(f"card --game {game} --checkpoint {checkpoint} --drift {out} --out {page}")
 
 
 def draw_starts(game: str, store: Path, steps: int, seed: int, count: int, pool: Path) -> None:
