@@ -8,7 +8,16 @@ from atari_dream.certificate import kind
 from atari_dream.checkpoint import CONTROLS, FLOORS, load_checkpoint
 from atari_dream.doubt import FILE as DOUBT
 from atari_dream.drift_report import Case, cases
-from atari_dream.drift_tables import TITLES, better_steps, lines, markdown, rows, shown_steps, survival
+from atari_dream.drift_tables import (
+    TITLES,
+    better_steps,
+    lines,
+    markdown,
+    rows,
+    shown_steps,
+    survival,
+    too_few,
+)
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, whole, write_json
 from atari_dream.gallery import save_pair
@@ -130,17 +139,20 @@ def _tables(summary: dict[str, Any], entry: dict[str, Any]) -> list[str]:
 
 
 def _failures(summary: dict[str, Any], entry: dict[str, Any]) -> list[str]:
-    """By measure, at which steps it is not better than both floors."""
-    told = []
+    """By measure, at which steps it is not better than both floors, but where it is as good as the real game."""
+    told, real = [], next(other for other in summary["entries"] if other["name"] == "emulator")
     for key in entry["better_than"][FLOORS[0]]:
-        better = better_steps(summary, entry, key, FLOORS)
-        steps = [str(step) for step in shown_steps(summary)]
-        worse = [step for step in steps if step not in better.replace(",", "").split()]
+        better = better_steps(summary, entry, key, FLOORS).replace(",", "").split()
+        worse = [
+            str(step)
+            for step in shown_steps(summary)
+            if str(step) not in better
+            and not too_few(summary, key, step)
+            and entry["per_step"][key][step - 1] != real["per_step"][key][step - 1]
+        ]
         if worse:
-            told.append(
-                f"- `{key}`: not better than both floors at step{'s' * (len(worse) > 1)} {', '.join(worse)}."
-            )
-    return ["\n".join(told) or "Better than both floors in every measure at every step shown."]
+            told.append([f"`{key}`", ", ".join(worse)])
+    return [markdown(["measure", "not better than both floors at step"], told)] if told else ["Nowhere."]
 
 
 def _objects(summary: dict[str, Any], entry: dict[str, Any]) -> list[str]:

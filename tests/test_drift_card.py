@@ -83,7 +83,7 @@ def test_the_card_and_what_it_ships_with(
     assert "1,234 updates of 8 windows of 4 + 6 steps, 5 minutes, 32-true on cpu." in text
     assert "`max_doubt=0.05` stops in time in 95.0% [93.0%, 97.0%] of 500 starts, at step 7" in text
     assert "| Share of wrong moving pixels (`wrong_moving`) | step 1 | step 5 |" in text
-    assert "not better than both floors at step" in text and "`emulator`" not in text
+    assert "| measure | not better than both floors at step |" in text and "`emulator`" not in text
     for rank in ("median", "worst"):
         assert cv2.imread(str(page.with_name(f"card-{rank}.png"))).shape[1] > 600
         assert page.with_name(f"card-{rank}.gif").read_bytes()[:3] == b"GIF" and f"(card-{rank}.gif)" in text
