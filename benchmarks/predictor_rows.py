@@ -1,13 +1,14 @@
 """The rows of the table of predictors: where the files of each are, and what is known of a finished one."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from atari_dream.checkpoint import commit, load_checkpoint
 from atari_dream.errors import UsageError
-from atari_dream.files import FORMAT, read_json, write_json
+from atari_dream.files import FORMAT, read_json, whole, write_json
 
 PLAIN = ("c_ae", "c_lstm_ae", "c_lstm_vae", "c_vae", "c_td_ae", "c_td_vae", "fc_ae", "fc_vae")
 ADVERSARIAL = {
@@ -33,12 +34,11 @@ PUBLISHED = {
 }
 """Parameters and running statistics of the published stacks, where the reference tells them."""
 ADVERSARIES = tuple(
-    f"{kind}_{where}" for kind in ("accuracy", "share", "haze") for where in ("image", "latent")
+    f"{kind}_{where}" for where in ("image", "latent") for kind in ("accuracy", "share", "haze")
 )
 """What training logs of adversaries: how often a discriminator is right, its share of the gradient, and its noise."""
 WORK, KEPT = Path("out/predictors"), Path("benchmarks/results/predictors")
 """What is being made, and what is finished, which is small and stays in the repository."""
-_MEASURED = ("drift.json", "per_start.npz")
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,23 @@ class Row:
             "adversaries": _adversaries(self.state.parent / "log"),
             "commit": commit(),
         }
-        self.kept.mkdir(parents=True, exist_ok=True)
-        for name in _MEASURED:
-            shutil.copyfile(self.drift / name, self.kept / name)
+        keep_drift(self.drift, self.kept, self.model)
         write_json(self.result, {"format": FORMAT, "game": self.game, "model": self.model, **plan, **facts})
+
+
+def keep_drift(drift: Path, kept: Path, model: str) -> None:
+    """Copies what a measurement holds of one entry, so that `load_drift` can pair it with others."""
+    summary = read_json(drift / "drift.json", "drift measurement")
+    told = {name: summary[name] for name in ("format", "game", "protocol", "command", "commit", "versions")}
+    write_json(kept / "drift.json", told | {"entries": [{"name": model, "kind": "checkpoint"}]})
+    with (
+        np.load(drift / "per_start.npz", allow_pickle=False) as arrays,
+        whole(kept / "per_start.npz") as fresh,
+    ):
+        own = {
+            name: arrays[name] for name in arrays.files if name == "starts" or name.startswith(f"{model}/")
+        }
+        np.savez_compressed(fresh, allow_pickle=False, **own)
 
 
 def finished(game: str) -> list[Row]:

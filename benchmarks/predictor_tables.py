@@ -124,12 +124,13 @@ def _thin(row: dict[str, Any]) -> dict[str, Any]:
 
 def plot(rows: dict[str, dict[str, Any]], path: Path) -> bool:
     """Draws how the adversaries of a game's rows fared; whether there is anything to draw."""
-    if not any(row["adversaries"] for row in rows.values()):
+    names = [name for name in ADVERSARIES if any(name in row["adversaries"] for row in rows.values())]
+    if not names:
         return False
-    figure = Figure(figsize=(13, 5.4), layout="constrained")
-    panels = figure.subplots(2, len(ADVERSARIES) // 2, sharex=True).T.ravel()
+    figure = Figure(figsize=(13, 5.4 if len(names) > 3 else 3.2), layout="constrained")
+    panels = figure.subplots(-(-len(names) // 3), 3, sharex=True, squeeze=False).ravel()
     known: dict[str, Artist] = {}
-    for panel, name in zip(panels, ADVERSARIES, strict=True):
+    for panel, name in zip(panels, names, strict=False):
         for number, (model, row) in enumerate(rows.items()):
             if name in row["adversaries"]:
                 steps, values = np.array(row["adversaries"][name]).T
