@@ -22,10 +22,10 @@ dream: setup ## dream Ms. Pac-Man with the bundled weights, measure it
 	$(BIN)/atari-dream dream --game pacman --out out/pacman.gif --measure
 
 test: setup ## all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 fast: setup ## the tests that take no time
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup ## style, types, import direction, packaging
 	$(BIN)/ruff check .
