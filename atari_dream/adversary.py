@@ -24,6 +24,7 @@ _KEEP = 0.9
 _MEASURE, _FOLLOW = 8, 0.3
 _SURE, _HAZE, _DENSEST = 0.9, 0.02, 2.0
 _FOG = -6
+_SIDES = ("real", "fake")
 
 
 class Adversarial(Rollout):
@@ -113,7 +114,7 @@ class Adversarial(Rollout):
         plain = self._sum(terms)
         total, fooling = plain, {}
         for name, critic in self.critics.items():
-            rivals = self._hazy(name, lesson.rivals[name], key)
+            rivals = self._hazy(name, lesson.rivals[name], key, ("fake",))
             fool = self.loss.fool(critic(*rivals.given, *rivals.fake).float()).mean()
             if self.turn % _MEASURE < 2 or not self._buffer("weight", name):
                 self._balance(name, plain, fool)
@@ -121,21 +122,19 @@ class Adversarial(Rollout):
             fooling[f"fool_{name}"] = fool
         return {"model": total}, terms | fooling
 
-    def _hazy(self, name: str, rivals: Rivals, key: Tensor) -> Rivals:
-        """Rivals through noise, anew at each turn."""
+    def _hazy(self, name: str, rivals: Rivals, key: Tensor, sides: tuple[str, ...] = _SIDES) -> Rivals:
+        """Rivals of which some sides are seen through noise, anew at each turn."""
         haze = self._buffer("haze", name)
         if not haze:
             return rivals
-        key = noise.fold(noise.fold(key, _FOG), self.turn)
-
-        def through(parts: tuple[Tensor, ...], side: int) -> tuple[Tensor, ...]:
-            keys = (noise.fold(noise.fold(key, side), place) for place in range(len(parts)))
-            return tuple(
-                part + haze * noise.normal(own, part.shape[1:]).to(part.dtype)
-                for part, own in zip(parts, keys, strict=True)
+        key, seen = noise.fold(noise.fold(key, _FOG), self.turn), {}
+        for side in sides:
+            own = noise.fold(key, _SIDES.index(side))
+            seen[side] = tuple(
+                part + haze * noise.normal(noise.fold(own, place), part.shape[1:]).to(part.dtype)
+                for place, part in enumerate(getattr(rivals, side))
             )
-
-        return rivals._replace(real=through(rivals.real, 0), fake=through(rivals.fake, 1))
+        return rivals._replace(**seen)
 
     def _balance(self, name: str, plain: Tensor, fool: Tensor) -> None:
         """Sets an adversary's weight by the gradients at the layer that it contests.

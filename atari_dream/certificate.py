@@ -92,9 +92,9 @@ def free(predictor: Predictor, pool: StartPool) -> list[str]:
 
 
 @torch.no_grad()
-def forced(predictor: Predictor, pool: StartPool) -> np.ndarray:
-    """What is predicted from each real frame, palette codes, uint8 (steps, starts, 210, 160)."""
-    starts, actions, shown = np.arange(STARTS), _actions(pool, FORCED), []
+def forced(predictor: Predictor, pool: StartPool, count: int = STARTS, steps: int = FORCED) -> np.ndarray:
+    """What is predicted from each real frame after the first starts, palette codes, uint8 (steps, count, 210, 160)."""
+    starts, actions, shown = np.arange(count), _actions(pool, steps, count), []
     emulator = create_model("emulator", predictor.domain)
     real = roll_lanes(emulator, pool, starts, actions, noise_keys(starts))
     with one_thread():
@@ -103,11 +103,11 @@ def forced(predictor: Predictor, pool: StartPool) -> np.ndarray:
             state, _ = dream.step(predictor, state, torch.from_numpy(codes))
             shown.append(dream.decode(predictor, state).indices().numpy())
             frame = torch.from_numpy(np.stack([rollout.frames[step] for rollout in real]))
-            everyone = torch.ones(STARTS, dtype=torch.bool)
+            everyone = torch.ones(count, dtype=torch.bool)
             state = state._replace(predictor=predictor.show(state.predictor, frame, everyone))
     return np.stack(shown)
 
 
-def _actions(pool: StartPool, steps: int) -> np.ndarray:
-    """The actions after the first starts, uint8 (steps, starts, frame_skip)."""
-    return np.stack([continued(pool, start, steps) for start in range(STARTS)], axis=1)
+def _actions(pool: StartPool, steps: int, count: int = STARTS) -> np.ndarray:
+    """The actions after the first starts, uint8 (steps, count, frame_skip)."""
+    return np.stack([continued(pool, start, steps) for start in range(count)], axis=1)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from atari_dream.calibration import LEVEL
 from atari_dream.certificate import kind
 from atari_dream.checkpoint import CONTROLS, FLOORS, load_checkpoint
 from atari_dream.doubt import FILE as DOUBT
@@ -45,9 +46,7 @@ def save_card(page: Path, checkpoint: str, folder: Path, drift: Path, pool: Star
         UsageError: If the measurement is of another checkpoint, or of other starts.
     """
     summary = read_json(drift / "drift.json", "drift measurement")
-    known = summary["protocol"]
-    counts = (known["control_starts"], known["long_starts"])
-    protocol = Protocol.of(pool, known["starts"], known["horizon"], known["seed"], known["actions"], *counts)
+    protocol = Protocol.again(pool, summary["protocol"])
     measured = load_drift(drift, protocol)[1]
     entries = open_entries([checkpoint], pool)
     name = entries[len(CONTROLS)].name
@@ -121,7 +120,7 @@ def _origin(folder: Path) -> list[str]:
         low, high = test["coverage_ci95"]
         told.append(
             f"- Doubt: a drift of {doubt['bound']:g} frames comes at step {test['median_step']:g} in the median; "
-            f"`max_doubt=0.05` stops in time in {test['coverage']:.1%} [{low:.1%}, {high:.1%}] of {test['starts']} "
+            f"`max_doubt={LEVEL}` stops in time in {test['coverage']:.1%} [{low:.1%}, {high:.1%}] of {test['starts']} "
             f"starts, at step {test['median_bound']:g} in the median."
         )
     return ["## What it is", "\n".join(told)]

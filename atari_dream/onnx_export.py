@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream import dream
+from atari_dream.certificate import forced
 from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, whole, write_json
-from atari_dream.predictor import Noise, Predictor, Start
-from atari_dream.registry import create_model
-from atari_dream.rollout import continued, noise_keys, one_thread, roll_lanes
+from atari_dream.predictor import Frames, Noise, Outcome, Predictor, Start, State
+from atari_dream.rollout import noise_keys
 from atari_dream.starts import StartPool
 
 EQUAL = 0.999
@@ -79,10 +79,7 @@ def export_onnx(
         raise UsageError(f"ONNX needs {', '.join(missing)}: pip install 'atari-dream[onnx]'")
     if not predictor.exportable:
         raise UsageError(f"{type(predictor).__name__} cannot be exported: it plays the real game")
-    start = pool.batch(np.arange(lanes))
-    start = start._replace(
-        frames=start.frames[:, -predictor.context :], actions=start.actions[:, -predictor.context :]
-    )
+    start = _watched(predictor, pool.batch(np.arange(lanes)))
     state = predictor.init(start)
     drawn = dream.draw(predictor, noise_keys(np.arange(lanes)), torch.zeros(lanes, dtype=torch.int64))
     parts = [f"state.{place}" for place in range(len(state))]
@@ -115,27 +112,49 @@ def export_onnx(
     return share
 
 
-@torch.no_grad()
+class OnnxPredictor(Predictor):
+    """What was written, run by onnxruntime; its state ends with the frame that it shows.
+
+    Args:
+        written: What it was written from.
+        folder: The graphs.
+    """
+
+    def __init__(self, written: Predictor, folder: Path) -> None:
+        super().__init__(written.domain)
+        self.written, self.noise = written, written.noise
+        self._init, self._step = (_session(folder / f"{name}.onnx") for name in ("init", "step"))
+
+    def init(self, start: Start) -> State:
+        """Runs `init.onnx`."""
+        return (*_run(self._init, _watched(self.written, start)[:3]), start.frames[:, -1])
+
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        """Runs `step.onnx`."""
+        *after, reward, terminated, lives, frame = _run(self._step, (*state[:-1], action, *noise.values()))
+        return (*after, frame), Outcome(reward, terminated, lives)
+
+    def decode(self, state: State) -> Frames:
+        """The frame that the last step gave."""
+        return Frames(state[-1])
+
+    def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
+        """Lets lanes go on from a given frame."""
+        return (*self.written.show(state[:-1], frame, mask), frame)
+
+
 def agreement(predictor: Predictor, pool: StartPool, folder: Path, lanes: int, steps: int) -> float:
     """Share of pixels that are equal in onnxruntime and in torch, over steps that each begin from the real frame."""
-    starts = np.arange(lanes)
-    actions = np.stack([continued(pool, start, steps) for start in range(lanes)], axis=1)
-    real = roll_lanes(create_model("emulator", predictor.domain), pool, starts, actions, noise_keys(starts))
-    init, step = (_session(folder / f"{name}.onnx") for name in ("init", "step"))
-    start = pool.batch(starts)
-    seen = (start.frames[:, -predictor.context :], start.actions[:, -predictor.context :], start.lives)
-    other, equal, everyone = _run(init, seen), 0.0, torch.ones(lanes, dtype=torch.bool)
-    with one_thread():
-        state = dream.init(predictor, start, noise_keys(starts))
-        for place, codes in enumerate(map(torch.from_numpy, actions), 1):
-            drawn = dream.draw(predictor, state.key, state.t)
-            state, _ = dream.step(predictor, state, codes)
-            *other, _, _, _, frame = _run(step, (*other, codes, *drawn.values()))
-            equal += float((dream.decode(predictor, state).indices() == frame).double().mean())
-            shown = torch.from_numpy(np.stack([rollout.frames[place] for rollout in real]))
-            state = state._replace(predictor=predictor.show(state.predictor, shown, everyone))
-            other = list(predictor.show(tuple(other), shown, everyone))
-    return equal / steps
+    mine, theirs = (
+        forced(each, pool, lanes, steps) for each in (predictor, OnnxPredictor(predictor, folder))
+    )
+    return float((mine == theirs).mean())
+
+
+def _watched(predictor: Predictor, start: Start) -> Start:
+    """The part of a start's context that a predictor watches."""
+    frames, actions = (part[:, -predictor.context :] for part in start[:2])
+    return start._replace(frames=frames, actions=actions)
 
 
 def _write(

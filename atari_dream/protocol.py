@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -94,6 +94,12 @@ class Protocol:
             control_starts,
             long_starts,
         )
+
+    @classmethod
+    def again(cls, pool: StartPool, told: dict[str, Any]) -> "Protocol":
+        """The protocol that a measurement tells of, for a pool; `load_drift` refuses one of other starts."""
+        counts = (told["control_starts"], told["long_starts"])
+        return cls.of(pool, told["starts"], told["horizon"], told["seed"], told["actions"], *counts)
 
     def digest(self) -> str:
         """Hash of everything above, in hex."""

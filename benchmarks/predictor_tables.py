@@ -64,7 +64,7 @@ def gather(game: str) -> Found:
     """Pairs the measurements of all finished rows with one another and with the controls."""
     rows, pool = finished(game), bundled_pool(game)
     known = read_json(rows[0].kept / "drift.json", "drift measurement")["protocol"]
-    protocol = Protocol.of(pool, known["starts"], known["horizon"], known["seed"], known["actions"])
+    protocol = Protocol.again(pool, known)
     controls = open_entries([], pool)
     measured = measure(protocol, pool, controls)
     for row in rows:

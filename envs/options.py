@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
+from gymnasium.vector import AutoresetMode
 
 from atari_dream.errors import UsageError, unknown
 from atari_dream.games import Game, get_game
@@ -124,6 +125,35 @@ def pick_device(name: str) -> torch.device:
             f"no device {name!r} here, allowed are auto, cpu, cuda, cuda:N, mps: {str(error).splitlines()[0]}"
         ) from None
     return device
+
+
+def read_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """The autoreset mode of that value.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        raise unknown("autoreset_mode", mode, [known.value for known in AutoresetMode]) from None
+
+
+def with_horizon(options: dict[str, Any], max_episode_steps: int | None) -> dict[str, Any]:
+    """Keywords in which `max_episode_steps`, another name for the horizon, has become that.
+
+    Raises:
+        UsageError: If both are given and differ.
+    """
+    if max_episode_steps is None:
+        return options
+    horizon = options.get("horizon", max_episode_steps)
+    if horizon != max_episode_steps:
+        raise UsageError(
+            f"horizon={horizon} and max_episode_steps={max_episode_steps} mean the same: give one of them "
+            f"(default {DEFAULT_HORIZON})"
+        )
+    return {**options, "horizon": max_episode_steps}
 
 
 def whole_number(value: Any, least: int = 1) -> bool:

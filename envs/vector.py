@@ -23,7 +23,7 @@ from atari_dream.envs.inputs import (
     take_actions,
 )
 from atari_dream.envs.lanes import Lanes, Transition, World, broken, fork_lanes, form_of
-from atari_dream.envs.options import DEFAULT_HORIZON, Options, whole_number
+from atari_dream.envs.options import Options, read_mode, whole_number, with_horizon
 from atari_dream.envs.watch import Watch
 from atari_dream.errors import UsageError, brief, unknown
 from atari_dream.games import FRAME_RATE, FRAME_SKIP, HEIGHT, WIDTH
@@ -67,10 +67,10 @@ class DreamVectorEnv(VectorEnv):
             raise UsageError(f"num_envs must be a whole number from 1, got {num_envs!r}")
         if output not in OUTPUTS:
             raise unknown("output", output, OUTPUTS)
-        self.options = Options.of(game, vector=True, **_with_horizon(options, max_episode_steps))
+        self.options = Options.of(game, vector=True, **with_horizon(options, max_episode_steps))
         self.world = World(self.options)
         self.num_envs, self.output = num_envs, output
-        self.autoreset_mode = _mode(autoreset_mode)
+        self.autoreset_mode = read_mode(autoreset_mode)
         self.render_mode = self.options.render_mode
         self.metadata = copy.deepcopy(METADATA) | {
             "autoreset_mode": self.autoreset_mode,
@@ -348,22 +348,3 @@ def observation_space(options: Options) -> spaces.Box:
     """The observation space of one lane."""
     shape = (HEIGHT, WIDTH, 3) if options.observation == "rgb" else (STACK, SIZE, SIZE)
     return spaces.Box(0, 255, shape, np.uint8)
-
-
-def _mode(mode: AutoresetMode | str) -> AutoresetMode:
-    try:
-        return AutoresetMode(mode)
-    except ValueError:
-        raise unknown("autoreset_mode", mode, [known.value for known in AutoresetMode]) from None
-
-
-def _with_horizon(options: dict[str, Any], max_episode_steps: int | None) -> dict[str, Any]:
-    if max_episode_steps is None:
-        return options
-    horizon = options.get("horizon", max_episode_steps)
-    if horizon != max_episode_steps:
-        raise UsageError(
-            f"horizon={horizon} and max_episode_steps={max_episode_steps} mean the same: give one of them "
-            f"(default {DEFAULT_HORIZON})"
-        )
-    return {**options, "horizon": max_episode_steps}

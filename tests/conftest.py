@@ -37,6 +37,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell i
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
 
 @register_model("tiny")
 class Tiny(Predictor):

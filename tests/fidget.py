@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.checkpoint import save_checkpoint
+from atari_dream.doubt import Doubt
+from atari_dream.files import read_json
 from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State
 from atari_dream.registry import register_model
@@ -59,6 +61,14 @@ def fidget_checkpoint(folder: Path, game: str = "pacman", frame_skip: int = 4) -
     predictor = Fidget(Domain(game, frame_skip, (0, 14, 36, 68, 100), (0.0, 10.0, 200.0)))
     save_checkpoint(folder, predictor, "fidget", {}, {}, "no data")
     return str(folder)
+
+
+def doubtful_checkpoint(folder: Path) -> str:
+    """The same with a calibration: it changes some ten thousand pixels a step, so that doubt grows fast."""
+    path = Path(fidget_checkpoint(folder))
+    weights = read_json(path / "config.json", "checkpoint")["weights_sha256"]
+    Doubt(0.1, 50, 99, torch.arange(1, 100) * 1000).save(path, weights, {})
+    return str(path)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -8,8 +8,6 @@ from fidget import fidget_checkpoint
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-import atari_dream  # noqa: F401
-
 LANES, STEPS, UPDATES = 4, 16, 3
 
 pytestmark = pytest.mark.slow
@@ -36,7 +34,7 @@ class Agent(nn.Module):
 def test_cleanrls_ppo_runs(mode: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     torch.manual_seed(0)
     envs = gym.make_vec(
-        "AtariDream-Pacman-v0",
+        "atari_dream:AtariDream-Pacman-v0",
         num_envs=LANES,
         checkpoint=fidget_checkpoint(tmp_path_factory.mktemp("f")),
         device="cpu",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fidget import fidget_checkpoint, same
+from fidget import doubtful_checkpoint, fidget_checkpoint, same
 from gymnasium.vector import AutoresetMode
 
 from atari_dream.doubt import FILE, STILL, Doubt, evidence, load_doubt
@@ -20,15 +20,7 @@ STEPS = 12
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Fidget changes some ten thousand pixels a step: its doubt passes a half within a few."""
-    path = fidget_checkpoint(tmp_path_factory.mktemp("doubtful"))
-    passed = torch.arange(1, 100) * 1000
-    Doubt(0.1, 50, 99, passed).save(Path(path), weights_of(path), {})
-    return path
-
-
-def weights_of(path: str) -> str:
-    return str(read_json(Path(path) / "config.json", "checkpoint")["weights_sha256"])
+    return doubtful_checkpoint(tmp_path_factory.mktemp("doubtful"))
 
 
 def played(env: Any, actions: list[int]) -> list[float]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import needs_gpu
 from fidget import fidget_checkpoint, same
 from gymnasium.vector import AutoresetMode
 
@@ -12,7 +13,6 @@ from atari_dream.envs import DreamVectorEnv, graph
 from atari_dream.envs.graph import GraphStep, Step
 from atari_dream.predictor import Outcome
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 LANES = 4
 
 

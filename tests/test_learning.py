@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import needs_gpu
 from model_cases import LANES, NAMES, REFERENCE, actions, build, flat, play, small, trainables
 from torch import Tensor, nn
 from torch_optimizer import RAdam
@@ -99,7 +100,7 @@ def test_a_step_leaves_nothing_behind(name: str, domain: Domain, starts: Start) 
     assert len(set(counts[1:])) == 1, counts
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needs_gpu
 @trainables
 @torch.no_grad()
 def test_cpu_and_gpu_agree(name: str, domain: Domain, starts: Start) -> None:

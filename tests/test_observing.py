@@ -2,8 +2,8 @@
 
 import cv2
 import numpy as np
-import pytest
 import torch
+from conftest import needs_gpu
 
 from atari_dream.bundled import bundled_pool
 from atari_dream.envs.observing import average_frames, shrink_frames
@@ -40,7 +40,7 @@ def test_matrix_path_is_within_one_level() -> None:
     assert (gap != 0).float().mean() < 0.01
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needs_gpu
 def test_gpu_path_is_within_one_level() -> None:
     codes = torch.from_numpy(frames())
     seen = shrink_frames(codes.cuda())

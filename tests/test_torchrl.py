@@ -5,18 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fidget import fidget_checkpoint
+from fidget import doubtful_checkpoint
 
 pytest.importorskip("torchrl")
 
 from tensordict import TensorDict
 from torchrl.envs.utils import check_env_specs
 
-from atari_dream.doubt import Doubt
 from atari_dream.envs import DreamVectorEnv
 from atari_dream.envs.torchrl import DreamTorchRLEnv
 from atari_dream.errors import UsageError
-from atari_dream.files import read_json
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
@@ -73,10 +71,7 @@ def test_keywords_are_checked() -> None:
 
 
 def test_doubt_is_told_where_it_is_calibrated(tmp_path: Path) -> None:
-    checkpoint = Path(fidget_checkpoint(tmp_path / "fidget"))
-    weights = read_json(checkpoint / "config.json", "checkpoint")["weights_sha256"]
-    Doubt(0.1, 50, 99, torch.arange(1, 100) * 1000).save(checkpoint, weights, {})
-    env = DreamTorchRLEnv("pacman", 2, checkpoint=str(checkpoint), device="cpu")
+    env = DreamTorchRLEnv("pacman", 2, checkpoint=doubtful_checkpoint(tmp_path / "fidget"), device="cpu")
     check_env_specs(env, seed=0)
     before = env.reset()
     after = env.step(before.set("action", torch.zeros(2, dtype=torch.int64)))["next"]

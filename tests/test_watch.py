@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import needs_gpu
 from fidget import fidget_checkpoint, same
 
 from atari_dream.dream import tree_map
@@ -93,7 +94,7 @@ def test_a_state_that_breaks_is_found_too() -> None:
         env.step(0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@needs_gpu
 def test_on_a_gpu_a_wrong_action_is_told_later_or_at_once() -> None:
     for validate, most in ((True, 1), (False, PATIENCE)):
         envs = DreamVectorEnv(2, "pacman", device="cuda", output="torch", validate=validate)
