@@ -29,7 +29,11 @@ def small(name: str) -> dict[str, Any]:
         return {"channels": 4, "deep": 16, "latent": 2}
     if issubclass(made, Dense):
         return {"channels": 4, "width": 30, "latent": 2}
-    return {"multi_scale_gan": {"divide": 64, "channels": 4}}.get(name, {})
+    sizes = {
+        "multi_scale_gan": {"divide": 64, "channels": 4},
+        "vivid": {"channels": 4, "deep": 8, "blocks": 1, "hidden": 8, "drawn": 32, "frames": 2, "sketch": 2},
+    }
+    return sizes.get(name, {})
 
 
 NAMES = [name for name in list_models() if name == "tiny" or "models" in model_class(name).__module__]

@@ -14,7 +14,7 @@ LAYERS = (
     "episode files games metrics objects observation",
     "emulator episode_writer events players predictor processes training_config",
     "critics doubt dream episodes layers outcomes reference registry starts",
-    "autoencoders multi_scale recorder start_query windows",
+    "autoencoders canvas multi_scale recorder start_query windows",
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",

@@ -19,6 +19,7 @@ from atari_dream.models import (
     fc_ia_ae,
     fc_vae,
     multi_scale_gan,
+    vivid,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "fc_ia_ae",
     "fc_vae",
     "multi_scale_gan",
+    "vivid",
 ]

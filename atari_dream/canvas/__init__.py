@@ -1,0 +1,1 @@
+"""What `vivid` is made of: frames by cell, what rests, what changes colour as a whole, and what is drawn anew."""

@@ -1,0 +1,180 @@
+"""Vivid: draws only what changes, in the game's own colours, with a memory of what rests.
+
+This project's own. A step has two parts. Colours that change all over the frame are told by a table of colours. Then
+the cells that are likeliest to change are drawn anew, and each pixel of theirs keeps its colour, goes back to what it
+showed when it last rested, or takes one of the game's colours. Nothing can blur; what a sprite has covered comes back
+as it was; an untrained model is copy-last, and one that sends all that moves back to its ground is the eraser. It does
+not learn what to remember: pixels count how long they have rested, cells how long ago they changed and how long they
+had rested before (the beat of Space Invaders), and small features of the last frames are kept (what flickers).
+Reward, end and lives are read off what was drawn, so they go with what is shown: a score that rises, a dot that goes.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_frame, to_grid
+from atari_dream.canvas.memory import LONGEST, Memory
+from atari_dream.canvas.recolouring import Recolouring, recolour
+from atari_dream.canvas.redrawing import Redrawing, Ways
+from atari_dream.layers import (
+    GRID,
+    ActionEmbedding,
+    Conv2d,
+    ConvTranspose2d,
+    OutcomeHead,
+    ResidualBlock,
+    colour_code,
+    silu,
+)
+from atari_dream.outcomes import OutcomePredictor, lives_after
+from atari_dream.predictor import Domain, Frames, Lesson, Noise, Outcome, Start, State, Target
+from atari_dream.registry import register_model
+
+_LIVES = 8
+
+
+@register_model("vivid")
+class Vivid(OutcomePredictor):
+    """Redraws what changes, 210x160 palette colours.
+
+    State: the frame shown, uint8 (B, 600, 56), which the memory has not taken in yet; the parts of `Memory`; lives.
+
+    Args:
+        domain: The game and what its data can hold.
+        channels: Channels on the grid of 30x20 cells.
+        deep: Channels on that of 15x10.
+        blocks: Residual blocks there.
+        hidden: Channels between features and pixels.
+        drawn: Cells drawn in a step.
+        frames: Frames of which the memory keeps a sketch.
+        sketch: Features of a sketch, for each cell.
+    """
+
+    context = 16
+    batch_invariant = True
+    code: Tensor
+
+    def __init__(
+        self,
+        domain: Domain,
+        channels: int = 48,
+        deep: int = 96,
+        blocks: int = 2,
+        hidden: int = 96,
+        drawn: int = 128,
+        frames: int = 6,
+        sketch: int = 16,
+    ) -> None:
+        super().__init__(domain)
+        self.register_buffer("code", colour_code())
+        coded = PIXELS * self.code.shape[1]
+        self.frames = frames
+        self.present = Conv2d(coded, channels, 1)
+        self.ground = Conv2d(coded, channels, 1)
+        self.sketch = Conv2d(coded, sketch, 1)
+        self.recall = Conv2d(frames * sketch, channels, 1)
+        self.age = nn.Parameter(torch.randn(LONGEST + 1, channels) * 0.3)
+        self.interval = nn.Parameter(torch.randn(LONGEST + 1, channels) * 0.3)
+        self.place = nn.Parameter(torch.randn(1, channels, *GRID) * 0.3)
+        self.act = ActionEmbedding(domain.frame_skip, channels)
+        self.left = nn.Parameter(torch.randn(_LIVES, channels) * 0.3)
+        self.enter = Conv2d(channels, channels, 3, padding=1)
+        self.down = Conv2d(channels, deep, 3, stride=2, padding=1)
+        self.think = nn.Sequential(*(ResidualBlock(deep) for _ in range(blocks)))
+        self.up = ConvTranspose2d(deep, channels, 2, stride=2)
+        self.leave = Conv2d(channels, channels, 3, padding=1)
+        self.recolouring = Recolouring(domain.colours, channels)
+        self.redrawing = Redrawing(domain.colours, channels, hidden, drawn)
+        self.witness = Conv2d(coded, channels, 1)
+        self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
+        self.practice = {"cells": Noise("gumbel", (CELLS,))}
+
+    def init(self, start: Start) -> State:
+        """Watches the last `context` steps of a start."""
+        frames = start.frames[:, -self.context :]
+        first = to_cells(frames[:, 0])
+        memory = Memory.begin(first, self._sketch(self._coded(first)).repeat(1, 1, self.frames))
+        last = frames.shape[1] - 1
+        for place in range(1, last):
+            cells = to_cells(frames[:, place])
+            sketch = memory.sketches[..., : memory.sketches.shape[-1] // self.frames]
+            if place >= last - self.frames:
+                sketch = self._sketch(self._coded(cells))
+            memory = memory.take_in(cells, sketch)
+        return (to_cells(frames[:, -1]).clone(), *memory, start.lives.clone())
+
+    def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
+        """Predicts one agent step."""
+        memory, coded = self._take_in(state)
+        lives = state[-1]
+        features = self._features(memory, coded, action, lives)
+        frame = self._draw(memory, features, self.redrawing.stirred(features), self.recolouring(features))
+        outcome = self.tell(self._outcome(features, coded, frame), lives, noise)
+        return (frame, *memory, outcome.lives.clone()), outcome
+
+    def decode(self, state: State) -> Frames:
+        """The frame shown."""
+        return Frames(to_frame(state[0]))
+
+    def learn(
+        self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor], compete: bool = False
+    ) -> Lesson:
+        """Predicts one step; the pixels are told which colours really changed."""
+        memory, coded = self._take_in(state)
+        lives, present, follows = state[-1], memory.last, to_cells(target.frame)
+        features = self._features(memory, coded, action, lives)
+        stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
+        with torch.no_grad():
+            frame = self._draw(memory, features, stirred, colours)
+        following, there = self.recolouring.seen(present, follows)
+        missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
+        ways = Ways(recolour(self.recolouring.table(following), present), memory.ground)
+        terms = {
+            "pixels": self.redrawing.nll(features, stirred, ways, follows, frame, noise["cells"]),
+            "colours": missed.sum(1),
+        }
+        terms |= self.outcome_terms(self._outcome(features, coded, frame), lives, target)
+        return Lesson((frame, *memory, lives_after(lives, target)), terms)
+
+    def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
+        """Lets the lanes in `mask`, bool (B,), go on from a given frame instead of their own."""
+        return (torch.where(mask[:, None, None], to_cells(frame), state[0]), *state[1:])
+
+    def _take_in(self, state: State) -> tuple[Memory, Tensor]:
+        """The memory up to the frame shown, and that frame in codes, (B, 600, 224)."""
+        coded = self._coded(state[0])
+        return Memory(*state[1:-1]).take_in(state[0], self._sketch(coded)), coded
+
+    def _features(self, memory: Memory, coded: Tensor, action: Tensor, lives: Tensor) -> Tensor:
+        """What is seen and remembered, and what the action will make of it, (B, channels, 30, 20)."""
+        ages = F.embedding(memory.age.int(), self.age) + F.embedding(memory.interval.int(), self.interval)
+        seen = (
+            self.present(to_grid(coded))
+            + self.ground(to_grid(self._coded(memory.ground)))
+            + self.recall(to_grid(memory.sketches))
+            + to_grid(ages)
+            + self.act(action)
+            + self.left[lives.clamp(0, _LIVES - 1)][:, :, None, None]
+            + self.place
+        )
+        fine = seen + self.enter(silu(seen))
+        known = fine + self.up(silu(self.think(self.down(silu(fine)))))
+        return known + self.leave(silu(known))
+
+    def _draw(self, memory: Memory, features: Tensor, stirred: Tensor, colours: Tensor) -> Tensor:
+        """The next frame, uint8 (B, 600, 56)."""
+        present = recolour(self.recolouring.table(colours.argmax(-1)), memory.last)
+        return self.redrawing.draw(features, stirred, Ways(present, memory.ground))
+
+    def _outcome(self, features: Tensor, coded: Tensor, frame: Tensor) -> Tensor:
+        """Logits of reward, end and lives from what is known and what was drawn."""
+        return self.outcome(features + self.witness(to_grid(self._coded(frame) - coded)))
+
+    def _coded(self, cells: Tensor) -> Tensor:
+        """Fixed random codes of the pixels' colours, (B, 600, 224)."""
+        return F.embedding(cells.int(), self.code).flatten(2)
+
+    def _sketch(self, coded: Tensor) -> Tensor:
+        """Small features of a frame, (B, 600, sketch)."""
+        return from_grid(self.sketch(to_grid(coded)))
