@@ -5,9 +5,10 @@ step needs; `atari_dream.dream` hashes it from each lane's key and passes it in.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -214,6 +215,11 @@ class Predictor(nn.Module):
 
     def contested(self) -> dict[str, Tensor]:
         """By adversary, the parameter at which its gradient and that of the other terms are compared."""
+        return {}
+
+    @classmethod
+    def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
+        """What it is to be built with, read off frames of the training split, uint8 (L, 210, 160) each."""
         return {}
 
     @classmethod

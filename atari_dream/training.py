@@ -24,7 +24,7 @@ from atari_dream.checkpoint import load_checkpoint, save_checkpoint
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
-from atari_dream.files import whole
+from atari_dream.files import read_json, whole
 from atari_dream.objectives import PIXEL_WEIGHT
 from atari_dream.predictor import Predictor
 from atari_dream.registry import create_model, model_class
@@ -34,6 +34,8 @@ from atari_dream.windows import Batch, Windows, domain_of
 
 _KEEP_SECONDS = 45.0
 _EMA = 0.999
+_COLOUR_WEIGHT = 0.1
+_SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
 _CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": time.process_time}
 _BETAS = (0.9, 0.99)  # with 0.999 rectification holds the first thousand updates back
 
@@ -59,9 +61,8 @@ class Trainer:
         self.config, self._report = config, report
         self._store = _open_store(config)
         torch.manual_seed(config.seed)
-        self.predictor = create_model(
-            config.model, domain_of(self._store, config.frame_skip), **config.config
-        )
+        self.built = _built(config, self._store)
+        self.predictor = create_model(config.model, domain_of(self._store, config.frame_skip), **self.built)
         self.fabric = _fabric(
             config, in_turns=config.adversary_share > 0 and bool(self.predictor.adversaries)
         )
@@ -222,7 +223,7 @@ class Trainer:
                     Path(self.config.out),
                     predictor,
                     self.config.model,
-                    self.config.config,
+                    self.built,
                     facts,
                     self._store.digest(),
                 )
@@ -301,9 +302,24 @@ def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
     return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
 
 
+def _built(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
+    """What the model is built with: as asked; the rest as the checkpoint to begin with, or as the data suggests."""
+    if config.init:
+        told = read_json(Path(config.init) / "config.json", "checkpoint")["config"]
+    else:
+        windows = Windows(store, "train", _SURVEY_STEPS, 1, 1, config.frame_skip)
+        told = model_class(config.model).survey(windows[k].frames[0] for k in range(_SURVEY_CLIPS))
+    return {**told, **config.config}
+
+
 def _weights(config: TrainingConfig) -> dict[str, float]:
     """Factors of the loss terms in nats a frame: pixels are many, outcomes few."""
-    return {"pixels": PIXEL_WEIGHT, "kl": PIXEL_WEIGHT * config.beta, **config.image_losses}
+    return {
+        "pixels": PIXEL_WEIGHT,
+        "colours": _COLOUR_WEIGHT,
+        "kl": PIXEL_WEIGHT * config.beta,
+        **config.image_losses,
+    }
 
 
 def _open_store(config: TrainingConfig) -> EpisodeStore:

@@ -31,7 +31,10 @@ def small(name: str) -> dict[str, Any]:
         return {"channels": 4, "width": 30, "latent": 2}
     sizes = {
         "multi_scale_gan": {"divide": 64, "channels": 4},
-        "vivid": {"channels": 4, "deep": 8, "blocks": 1, "hidden": 8, "drawn": 32, "frames": 2, "sketch": 2},
+        "vivid": {
+            **{"channels": 4, "deep": 8, "blocks": 1, "hidden": 8, "drawn": 32, "futures": 2, "sketch": 2},
+            "moves": [[0, 0, 3], [2, -4, 0]],
+        },
     }
     return sizes.get(name, {})
 

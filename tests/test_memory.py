@@ -3,11 +3,12 @@
 import torch
 
 from atari_dream.canvas.memory import LONGEST, REST, Memory
+from atari_dream.canvas.moves import LAGS
 
 
 def remember(frames: list[torch.Tensor]) -> Memory:
     sketches = [torch.full((1, 600, 2), float(number)) for number in range(len(frames))]
-    memory = Memory.begin(frames[0], sketches[0].repeat(1, 1, 3))
+    memory = Memory.begin(frames[0], sketches[0])
     for frame, sketch in zip(frames[1:], sketches[1:], strict=True):
         memory = memory.take_in(frame, sketch)
     return memory
@@ -47,6 +48,15 @@ def test_a_rest_has_no_end() -> None:
     assert memory.still.min() == 255 and memory.age.min() == LONGEST
 
 
-def test_sketches_are_of_the_last_frames_newest_first() -> None:
-    assert remember([plain()] * 5).sketches[0, 0].tolist() == [4, 4, 3, 3, 2, 2]
-    assert remember([plain()] * 2).sketches[0, 0].tolist() == [1, 1, 0, 0, 0, 0]
+def test_the_last_frames_are_known_newest_first() -> None:
+    frames = [sprite(cell) for cell in range(LAGS + 1)]
+    memory = remember(frames)
+    assert torch.equal(memory.frames, torch.stack(frames[:0:-1], dim=1))
+    assert torch.equal(memory.last, frames[-1])
+    assert memory.sketches[0, 0].tolist() == [4, 4, 3, 3, 2, 2, 1, 1]
+
+
+def test_before_the_first_frame_it_was_always_so() -> None:
+    memory = remember([plain(), sprite(3)])
+    assert memory.sketches[0, 0].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert all(torch.equal(memory.frames[:, age], plain()) for age in range(1, LAGS))

@@ -1,9 +1,11 @@
-"""What a lane remembers of its frames: what rests, since when, and the last few of them."""
+"""What a lane remembers of its frames: the last few, what rests and since when."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from atari_dream.canvas.moves import LAGS
 
 REST = 6
 """Steps that a pixel keeps its colour before that becomes its ground."""
@@ -15,15 +17,15 @@ class Memory(NamedTuple):
     """What is known of lanes up to a frame.
 
     Attributes:
-        last: The frame, uint8 (B, 600, 56).
+        frames: The frame and those before it, the newest first, uint8 (B, LAGS, 600, 56).
         ground: What each pixel showed when it last kept a colour for `REST` steps; before that, the first frame.
         still: Steps that each pixel has kept its colour, at most 255, uint8 (B, 600, 56).
         age: Steps since anything in a cell changed, uint8 (B, 600).
         interval: Steps between the two changes before, uint8 (B, 600).
-        sketches: Features of the last frames, the newest first, (B, 600, frames * features).
+        sketches: Features of each of those frames, (B, 600, LAGS * features).
     """
 
-    last: Tensor
+    frames: Tensor
     ground: Tensor
     still: Tensor
     age: Tensor
@@ -31,10 +33,16 @@ class Memory(NamedTuple):
     sketches: Tensor
 
     @classmethod
-    def begin(cls, frame: Tensor, sketches: Tensor) -> "Memory":
-        """Knows one frame, uint8 (B, 600, 56), as if it had never been otherwise."""
+    def begin(cls, frame: Tensor, sketch: Tensor) -> "Memory":
+        """Knows one frame, uint8 (B, 600, 56), and its features (B, 600, features), as if it had always been so."""
         age = torch.full_like(frame[..., 0], LONGEST)
-        return cls(frame, frame.clone(), torch.zeros_like(frame), age, age.clone(), sketches)
+        frames, sketches = frame[:, None].repeat(1, LAGS, 1, 1), sketch.repeat(1, 1, LAGS)
+        return cls(frames, frame.clone(), torch.zeros_like(frame), age, age.clone(), sketches)
+
+    @property
+    def last(self) -> Tensor:
+        """The frame, uint8 (B, 600, 56)."""
+        return self.frames[:, 0]
 
     def take_in(self, frame: Tensor, sketch: Tensor) -> "Memory":
         """Goes on to the next frame, uint8 (B, 600, 56), and its features (B, 600, features)."""
@@ -45,7 +53,7 @@ class Memory(NamedTuple):
         older = self.age.clamp(max=LONGEST - 1) + 1
         sketches = torch.cat([sketch, self.sketches[..., : -sketch.shape[-1]]], dim=-1)
         return Memory(
-            frame,
+            torch.cat([frame[:, None], self.frames[:, :-1]], dim=1),
             ground,
             still,
             torch.where(stirred, 0, older),

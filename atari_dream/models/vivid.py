@@ -2,21 +2,27 @@
 
 This project's own. A step has two parts. Colours that change all over the frame are told by a table of colours. Then
 the cells that are likeliest to change are drawn anew, and each pixel of theirs keeps its colour, goes back to what it
-showed when it last rested, or takes one of the game's colours. Nothing can blur; what a sprite has covered comes back
-as it was; an untrained model is copy-last, and one that sends all that moves back to its ground is the eraser. It does
-not learn what to remember: pixels count how long they have rested, cells how long ago they changed and how long they
-had rested before (the beat of Space Invaders), and small features of the last frames are kept (what flickers).
+showed when it last rested, takes that of a pixel nearby or of a frame before (the moves that explain most in the data),
+or is painted in one of the game's colours. Nothing can blur; what a sprite has covered comes back as it was; an
+untrained model is copy-last, and one that sends all that moves back to its ground is the eraser. It does not learn what
+to remember: pixels count how long they have rested, cells how long ago they changed and how long they had rested before
+(the beat of Space Invaders), and the last frames are kept (what flickers).
 Reward, end and lives are read off what was drawn, so they go with what is shown: a score that rises, a dot that goes.
 """
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_frame, to_grid
 from atari_dream.canvas.memory import LONGEST, Memory
+from atari_dream.canvas.moves import LAGS, find_moves
 from atari_dream.canvas.recolouring import Recolouring, recolour
-from atari_dream.canvas.redrawing import Redrawing, Ways
+from atari_dream.canvas.redrawing import REGIONS, Redrawing, Ways
 from atari_dream.layers import (
     GRID,
     ActionEmbedding,
@@ -32,6 +38,7 @@ from atari_dream.predictor import Domain, Frames, Lesson, Noise, Outcome, Start,
 from atari_dream.registry import register_model
 
 _LIVES = 8
+_MOVES, _DRAWN = 12, 0.98
 
 
 @register_model("vivid")
@@ -47,8 +54,9 @@ class Vivid(OutcomePredictor):
         blocks: Residual blocks there.
         hidden: Channels between features and pixels.
         drawn: Cells drawn in a step.
-        frames: Frames of which the memory keeps a sketch.
-        sketch: Features of a sketch, for each cell.
+        futures: Futures of a region.
+        sketch: Features of a cell that the memory keeps of each frame.
+        moves: Frames back, pixels down and to the right that a pixel's colour may come from; see `survey`.
     """
 
     context = 16
@@ -61,19 +69,19 @@ class Vivid(OutcomePredictor):
         channels: int = 48,
         deep: int = 96,
         blocks: int = 2,
-        hidden: int = 96,
+        hidden: int = 64,
         drawn: int = 128,
-        frames: int = 6,
-        sketch: int = 16,
+        futures: int = 4,
+        sketch: int = 32,
+        moves: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__(domain)
         self.register_buffer("code", colour_code())
         coded = PIXELS * self.code.shape[1]
-        self.frames = frames
         self.present = Conv2d(coded, channels, 1)
         self.ground = Conv2d(coded, channels, 1)
         self.sketch = Conv2d(coded, sketch, 1)
-        self.recall = Conv2d(frames * sketch, channels, 1)
+        self.recall = Conv2d(LAGS * sketch, channels, 1)
         self.age = nn.Parameter(torch.randn(LONGEST + 1, channels) * 0.3)
         self.interval = nn.Parameter(torch.randn(LONGEST + 1, channels) * 0.3)
         self.place = nn.Parameter(torch.randn(1, channels, *GRID) * 0.3)
@@ -85,21 +93,22 @@ class Vivid(OutcomePredictor):
         self.up = ConvTranspose2d(deep, channels, 2, stride=2)
         self.leave = Conv2d(channels, channels, 3, padding=1)
         self.recolouring = Recolouring(domain.colours, channels)
-        self.redrawing = Redrawing(domain.colours, channels, hidden, drawn)
+        told = tuple((lag, down, right) for lag, down, right in moves)
+        self.redrawing = Redrawing(domain.colours, told, channels, hidden, drawn, futures)
         self.witness = Conv2d(coded, channels, 1)
         self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
+        self.noise = {"future": Noise("gumbel", (REGIONS, futures)), **self.noise}
         self.practice = {"cells": Noise("gumbel", (CELLS,))}
 
     def init(self, start: Start) -> State:
         """Watches the last `context` steps of a start."""
         frames = start.frames[:, -self.context :]
-        first = to_cells(frames[:, 0])
-        memory = Memory.begin(first, self._sketch(self._coded(first)).repeat(1, 1, self.frames))
-        last = frames.shape[1] - 1
+        first, last = to_cells(frames[:, 0]), frames.shape[1] - 1
+        memory = Memory.begin(first, self._sketch(self._coded(first)))
         for place in range(1, last):
             cells = to_cells(frames[:, place])
-            sketch = memory.sketches[..., : memory.sketches.shape[-1] // self.frames]
-            if place >= last - self.frames:
+            sketch = memory.sketches[..., : memory.sketches.shape[-1] // LAGS]
+            if place > last - LAGS:  # those before are forgotten
                 sketch = self._sketch(self._coded(cells))
             memory = memory.take_in(cells, sketch)
         return (to_cells(frames[:, -1]).clone(), *memory, start.lives.clone())
@@ -109,7 +118,8 @@ class Vivid(OutcomePredictor):
         memory, coded = self._take_in(state)
         lives = state[-1]
         features = self._features(memory, coded, action, lives)
-        frame = self._draw(memory, features, self.redrawing.stirred(features), self.recolouring(features))
+        stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
+        frame = self._draw(memory, features, stirred, colours, noise["future"])
         outcome = self.tell(self._outcome(features, coded, frame), lives, noise)
         return (frame, *memory, outcome.lives.clone()), outcome
 
@@ -126,10 +136,10 @@ class Vivid(OutcomePredictor):
         features = self._features(memory, coded, action, lives)
         stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
         with torch.no_grad():
-            frame = self._draw(memory, features, stirred, colours)
+            frame = self._draw(memory, features, stirred, colours, noise["future"])
         following, there = self.recolouring.seen(present, follows)
         missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
-        ways = Ways(recolour(self.recolouring.table(following), present), memory.ground)
+        ways = self._ways(memory, self.recolouring.table(following))
         terms = {
             "pixels": self.redrawing.nll(features, stirred, ways, follows, frame, noise["cells"]),
             "colours": missed.sum(1),
@@ -140,6 +150,27 @@ class Vivid(OutcomePredictor):
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
         """Lets the lanes in `mask`, bool (B,), go on from a given frame instead of their own."""
         return (torch.where(mask[:, None, None], to_cells(frame), state[0]), *state[1:])
+
+    @classmethod
+    def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
+        """Finds the moves of a game, and how many cells it draws."""
+        changes, busy = [], []
+        for clip in clips:
+            cells = to_cells(clip)
+            memory = Memory.begin(cells[:1], torch.zeros(1, CELLS, 1))
+            for frame in cells[1:-1, None]:
+                memory = memory.take_in(frame, memory.sketches[..., :1])
+            recolouring = Recolouring(tuple(range(256)), 1)
+            table = recolouring.table(recolouring.seen(memory.last, cells[-1:])[0])
+            stirred = recolour(table, memory.last) != cells[-1]
+            busy.append(int(stirred.any(-1).sum()))
+            unknown = to_frame(stirred & (cells[-1] != memory.ground))[0]
+            changes.append((to_frame(memory.frames[0]), clip[-1], unknown))
+        drawn = np.quantile(busy, _DRAWN)
+        return {
+            "moves": [list(move) for move in find_moves(changes, _MOVES)],
+            "drawn": int(np.clip(8 * np.ceil(drawn / 8) + 16, 32, 192)),
+        }
 
     def _take_in(self, state: State) -> tuple[Memory, Tensor]:
         """The memory up to the frame shown, and that frame in codes, (B, 600, 224)."""
@@ -162,10 +193,17 @@ class Vivid(OutcomePredictor):
         known = fine + self.up(silu(self.think(self.down(silu(fine)))))
         return known + self.leave(silu(known))
 
-    def _draw(self, memory: Memory, features: Tensor, stirred: Tensor, colours: Tensor) -> Tensor:
+    def _draw(
+        self, memory: Memory, features: Tensor, stirred: Tensor, colours: Tensor, chance: Tensor
+    ) -> Tensor:
         """The next frame, uint8 (B, 600, 56)."""
-        present = recolour(self.recolouring.table(colours.argmax(-1)), memory.last)
-        return self.redrawing.draw(features, stirred, Ways(present, memory.ground))
+        ways = self._ways(memory, self.recolouring.table(colours.argmax(-1)))
+        return self.redrawing.draw(features, stirred, ways, chance)
+
+    def _ways(self, memory: Memory, table: Tensor) -> Ways:
+        """What pixels show that take no new colour, the present frame recoloured."""
+        present = recolour(table, memory.last)
+        return Ways(torch.cat([present[:, None], memory.frames[:, 1:]], dim=1), memory.ground)
 
     def _outcome(self, features: Tensor, coded: Tensor, frame: Tensor) -> Tensor:
         """Logits of reward, end and lives from what is known and what was drawn."""
