@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 TYPES := build/types
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dream test fast check clean
+.PHONY: help setup dream test fast check weights clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: setup ## style, types, import direction, packaging
 	cp -r atari_dream $(TYPES) && cp -r envs agents $(TYPES)/atari_dream
 	cd $(TYPES) && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy atari_dream
 	$(BIN)/python -m pytest tests/test_imports.py tests/test_packaging.py
+
+weights: setup ## record, train and measure anew what is bundled, for GAMES or for all
+	$(BIN)/python benchmarks/bundle.py weights $(GAMES)
 
 clean: ## remove what these targets made
 	rm -rf .venv build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -42,7 +42,7 @@ def bundled_checkpoint(game: str, name: str = "bundled") -> Path:
     if not known:
         raise UsageError(
             f"no weights are bundled for game {game!r}: train some with `atari-dream train "
-            f"--model c_lstm_vae --game {game} --data STORE --out CHECKPOINT` and give "
+            f"--model vivid --game {game} --data STORE --out CHECKPOINT` and give "
             "checkpoint='CHECKPOINT', or use a control: "
             "checkpoint='emulator', 'copy_last' or 'background'"
         )

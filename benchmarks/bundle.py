@@ -1,8 +1,13 @@
-"""Makes what ships with the package: players, start pools, and the weights of Ms. Pac-Man.
+"""Makes what ships with the package: players, start pools, and weights with their cards.
 
-Run: `python benchmarks/bundle.py pools [GAME ...]`, then `python benchmarks/bundle.py weights pacman r2` and
-the same with `doubt` and with `card` for `weights`. Three hours on two cores; a step whose result is there is skipped.
-How r1 came about, `benchmarks/LOG.md` says.
+Run, for some games or for all:
+`python benchmarks/bundle.py pools [GAME ...]`: the starts.
+`python benchmarks/bundle.py weights [GAME ...]` (`make weights`): records games, trains on them, and puts the next
+revision of weights where the package finds it, with its card. About two hours a game on a core; what was interrupted
+goes on, what is done is skipped.
+`python benchmarks/bundle.py doubt [GAME ...]`: calibrates the doubt of the newest weights.
+`python benchmarks/bundle.py card [GAME ...]`: measures the newest weights, and writes their card.
+How Ms. Pac-Man's r1 came about, `benchmarks/LOG.md` says.
 """
 
 import shutil
@@ -12,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from atari_dream.bundled import ROOT, bundled_pool
+from atari_dream.bundled import ROOT, bundled_checkpoint, bundled_pool, revisions
 from atari_dream.certificate import write_certificate
 from atari_dream.checkpoint import load_checkpoint, save_checkpoint
 from atari_dream.files import read_json
@@ -29,19 +34,16 @@ TEST_STEPS = {
 }
 DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
 TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
-MODEL = "c_lstm_vae"
+MODEL, MINUTES = "vivid", 60
 
 
 def main(arguments: list[str]) -> None:
-    """Makes start pools for games, or weights for one, their calibration, or their card."""
-    tasks = {"weights": make_weights, "doubt": make_doubt, "card": make_card}
-    if arguments[:1] == ["pools"]:
-        for name in arguments[1:] or list(TEST_STEPS):
-            make_pool(get_game(name).name)
-    elif len(arguments) == 3 and arguments[0] in tasks:
-        tasks[arguments[0]](get_game(arguments[1]).name, arguments[2])
-    else:
+    """Makes start pools for games, or weights, their calibration, or their cards."""
+    tasks = {"pools": make_pool, "weights": make_weights, "doubt": make_doubt, "card": make_card}
+    if not arguments or arguments[0] not in tasks:
         sys.exit(__doc__)
+    for name in arguments[1:] or list(TEST_STEPS):
+        tasks[arguments[0]](get_game(name).name)
 
 
 def make_pool(game: str) -> None:
@@ -49,19 +51,19 @@ def make_pool(game: str) -> None:
     draw_starts(game, WORK / f"{game}-test", TEST_STEPS[game], TEST_SEED, 384, ROOT / game / "starts")
 
 
-def make_doubt(game: str, revision: str) -> None:
-    """Calibrates doubt of weights with games that nothing else was made of."""
+def make_doubt(game: str) -> None:
+    """Calibrates doubt of the newest weights with games that nothing else was made of."""
     pool = WORK / f"{game}-doubt-starts"
     if not pool.exists():
         draw_starts(game, WORK / f"{game}-doubt", DOUBT_STEPS, DOUBT_SEED, DOUBT_STARTS, pool)
-    weights = ROOT / game / "weights" / revision
-    run(
-        f"doubt --game {game} --checkpoint {weights} --starts {pool} --device cpu --out {WORK / game}-doubt-report"
-    )
+    weights = bundled_checkpoint(game)
+    report = WORK / f"{game}-{weights.name}-doubt"
+    run(f"doubt --game {game} --checkpoint {weights} --starts {pool} --device cpu --out {report}")
 
 
-def make_card(game: str, revision: str) -> None:
-    """Measures weights on the ruler, and writes their card."""
+def make_card(game: str) -> None:
+    """Measures the newest weights on the ruler, and writes their card."""
+    revision = bundled_checkpoint(game).name
     out, checkpoint = WORK / f"{game}-{revision}-drift", f"bundled@{revision}"
     if not (out / "drift.json").exists():
         run(f"drift --game {game} --checkpoint {checkpoint} --device cpu --out {out}")
@@ -101,17 +103,17 @@ def make_store(game: str) -> Path:
     return store
 
 
-def make_weights(game: str, revision: str) -> None:
-    """Records, trains, and puts the best checkpoint, its weights in float16, where the package finds it."""
-    store, out = make_store(game), WORK / f"{game}-{MODEL}"
-    shared = f"--model {MODEL} --game {game} --data {store} --batch 8 --context 4 --horizon 6 --precision bf16-mixed"
-    first = Path(f"{out}-first")
-    if not first.exists():
-        run(f"train {shared} --minutes 35 --validate-every 400 --out {first}")
-    run(
-        f"train {shared} --init {first} --beta 5 --learning-rate 1e-3 --minutes 14 --validate-every 150 --out {out}"
-    )
-    bundle(out, ROOT / game / "weights" / revision)
+def make_weights(game: str) -> None:
+    """Records and trains; the best checkpoint, its weights in float16, is the next revision, unless one has no card."""
+    known = revisions(game)
+    if not known or (list(known.values())[-1] / "drift.json").exists():
+        revision = f"r{len(known) + 1}"
+        out = WORK / f"{game}-{revision}"
+        begun = " --resume" * Path(f"{out}.training/state.pt").exists()
+        windows = f"--data {make_store(game)} --batch 8 --context 10 --horizon 5 --validate-every 150"
+        run(f"train --model {MODEL} --game {game} {windows} --minutes {MINUTES} --out {out}{begun}")
+        bundle(out, ROOT / game / "weights" / revision)
+    make_card(game)
 
 
 def bundle(checkpoint: Path, folder: Path) -> None:

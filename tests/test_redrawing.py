@@ -83,29 +83,59 @@ def test_chance_decides_between_futures(layer: Redrawing, features: torch.Tensor
     assert torch.equal(mixed, torch.where(even, second, first))
 
 
-def test_its_likelihood_with_one_future_is_unbiased(features: torch.Tensor) -> None:
+@pytest.fixture
+def single() -> Redrawing:
+    """One future, and pixels that are hard to foretell."""
     torch.manual_seed(0)
     layer = Redrawing(COLOURS, ((0, 0, 8),), channels=4, hidden=6, drawn=16, futures=1)
     torch.nn.init.normal_(layer.pixels.weight, std=0.5)
+    return layer.requires_grad_(False)
+
+
+def painted(every: int) -> torch.Tensor:
+    """42, but for random colours in some cells."""
     target = plain(42)
-    target[:, ::3] = torch.tensor(COLOURS, dtype=torch.uint8)[
-        torch.randint(0, 3, (2, 200, 56), generator=torch.Generator().manual_seed(2))
-    ]
-    scene, guess = ways(42), layer.stirred(features)
-    orders = noise.gumbel(noise.key_of(torch.arange(400)), (600,))
+    drawn = torch.randint(0, 3, (2, 600, 56), generator=torch.Generator().manual_seed(2))
+    target[:, ::every] = torch.tensor(COLOURS, dtype=torch.uint8)[drawn[:, ::every]]
+    return target
+
+
+def by_cell(layer: Redrawing, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Nats of each cell, (2, 600)."""
     every = torch.arange(600).expand(2, -1)
-    with torch.no_grad():
-        chosen = layer.draw(features, guess, scene, CALM[..., :1])
-        guesses = torch.stack(
-            [layer.nll(features, guess, scene, target, chosen, order.expand(2, -1)) for order in orders]
-        )
-        led = layer._shown(scene, every) == target[..., None]
-        logits = layer._logits(layer._hidden(features, every)[0])
-        pixels = mixture_nll(logits, layer.slot[target.int()] + layer.ways, led).sum((1, 2))
-        changes = (target != 42).any(-1).float()
-        moves = F.binary_cross_entropy_with_logits(guess, changes, reduction="none").sum(1)
-    spread = guesses.std(0) / len(orders) ** 0.5
-    assert ((guesses.mean(0) - pixels - moves).abs() < 4 * spread).all()
+    led = layer._shown(ways(42), every) == target[..., None]
+    logits = layer._logits(layer._hidden(features, every)[0])
+    return mixture_nll(logits, layer.slot[target.int()] + layer.ways, led).sum(2)
+
+
+def moves(target: torch.Tensor, guess: torch.Tensor) -> torch.Tensor:
+    changes = (target != 42).any(-1).float()
+    return F.binary_cross_entropy_with_logits(guess, changes, reduction="none").sum(1)
+
+
+def test_scored_are_cells_that_change_and_the_likeliest_others(
+    single: Redrawing, features: torch.Tensor
+) -> None:
+    target, guess = painted(every=30), stirred() / 100
+    cells = by_cell(single, features, target)
+    scored = torch.zeros(600, dtype=torch.bool)
+    scored[::30] = True
+    scored[(~scored).nonzero()[:36, 0]] = True  # 20 change, 56 are scored
+    nll = single.nll(features, guess, ways(42), target, torch.zeros(2, 600))
+    torch.testing.assert_close(nll, cells[:, scored].sum(1) + moves(target, guess))
+
+
+def test_a_frame_that_changes_all_over_is_scored_without_bias(
+    single: Redrawing, features: torch.Tensor
+) -> None:
+    target, guess = painted(every=1), single.stirred(features)
+    orders = noise.gumbel(noise.key_of(torch.arange(400)), (600,))
+    found = torch.stack(
+        [single.nll(features, guess, ways(42), target, order.expand(2, -1)) for order in orders]
+    )
+    spread = found.std(0) / len(orders) ** 0.5
+    wanted = by_cell(single, features, target).sum(1) + moves(target, guess)
+    assert ((found.mean(0) - wanted).abs() < 4 * spread).all()
     assert (spread > 0).all()
 
 
@@ -127,7 +157,7 @@ def test_futures_part_where_what_follows_cannot_be_known() -> None:
     for step in range(200):
         order = noise.gumbel(noise.key_of(torch.arange(2) + 2 * step), (600,))
         optimizer.zero_grad()
-        layer.nll(both, layer.stirred(both), ways(14), follows, follows, order).sum().backward()
+        layer.nll(both, layer.stirred(both), ways(14), follows, order).sum().backward()
         optimizer.step()
     chance = 99.0 * torch.eye(2)[:, None].expand(-1, REGIONS, -1)
     with torch.no_grad():

@@ -13,14 +13,16 @@ from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, pick, put
 from atari_dream.canvas.moves import Move, Moves
-from atari_dream.layers import GRID, Conv2d, silu, strata
+from atari_dream.layers import GRID, Conv2d, silu
 from atari_dream.losses import mixture_nll
 
 REGION = (6, 5)
 """Cells, rows by columns, that share a future."""
 REGIONS = CELLS // (REGION[0] * REGION[1])
 
-_BUSY, _CALM = 40, 16
+_SCORED = 56
+_FIRST = 1e3
+_CALM = -3.0
 _KEEP, _RETURN = 5.0, 2.0
 _ROW = 8
 _SPAN = (REGION[0] * REGION[1]) ** 0.5
@@ -88,6 +90,7 @@ class Redrawing(nn.Module):
             bias = torch.zeros(PIXELS, self.ways + len(colours))
             bias[:, 0], bias[:, 1] = _KEEP, _RETURN
             self.pixels.bias.copy_(bias.flatten())  # type: ignore[union-attr]
+            self.stir.bias.fill_(_CALM)  # type: ignore[union-attr]
 
     def stirred(self, features: Tensor) -> Tensor:
         """How likely each cell is to change, logits (B, 600), from features (B, channels, 30, 20)."""
@@ -107,28 +110,22 @@ class Redrawing(nn.Module):
         colour = self.colours.index_select(0, best.flatten()).view(best.shape)
         return put(ways.present, cell, torch.where(best < len(self.colours) - 1, colour, shown[..., 0]))
 
-    def nll(
-        self, features: Tensor, stirred: Tensor, ways: Ways, target: Tensor, chosen: Tensor, order: Tensor
-    ) -> Tensor:
-        """Negative log-likelihood of a frame in nats, (B,): of which cells change, and of what they show.
+    def nll(self, features: Tensor, stirred: Tensor, ways: Ways, target: Tensor, order: Tensor) -> Tensor:
+        """Negative log-likelihood of a frame in nats, (B,): which cells change, and what those that are drawn show.
 
-        The second is an estimate from a fixed number of cells, as most hardly change: with one future, unbiased over
-        `order`.
+        The second is of a fixed number of cells: those that change, or as many of them, then those likeliest to.
 
         Args:
             features: (B, channels, 30, 20).
             stirred: Logits (B, 600).
             ways: What led here.
             target: The frame, uint8 (B, 600, 56).
-            chosen: The frame that `draw` gave.
-            order: A random number for each cell, (B, 600).
+            order: Gumbel noise, (B, 600): which cells are taken.
         """
         changes = (target != ways.present).any(-1)
-        busy = changes | (chosen != target).any(-1)
-        cells, weights = zip(
-            *(strata(order, mask, count) for mask, count in ((busy, _BUSY), (~busy, _CALM))), strict=True
-        )
-        cell, weight = torch.cat(cells, dim=1), torch.cat(weights, dim=1)
+        cell = torch.where(changes, order + _FIRST, order + stirred.detach()).topk(_SCORED, dim=1).indices
+        crowd = (changes.sum(1, keepdim=True) / _SCORED).clamp(min=1)
+        weight = torch.where(changes.gather(1, cell), crowd, 1.0)
         follows = pick(target, cell)
         led = self._shown(ways, cell) == follows[..., None]
         hidden = self._hidden(features, cell)

@@ -4,9 +4,9 @@ This project's own. A step has two parts. Colours that change all over the frame
 the cells that are likeliest to change are drawn anew, and each pixel of theirs keeps its colour, goes back to what it
 showed when it last rested, takes that of a pixel nearby or of a frame before (the moves that explain most in the data),
 or is painted in one of the game's colours. Nothing can blur; what a sprite has covered comes back as it was; an
-untrained model is copy-last, and one that sends all that moves back to its ground is the eraser. It does not learn what
-to remember: pixels count how long they have rested, cells how long ago they changed and how long they had rested before
-(the beat of Space Invaders), and the last frames are kept (what flickers).
+untrained model is nearly copy-last, and one that sends all that moves back to its ground is the eraser. What to
+remember is not learnt: pixels count how long they have rested, cells how long ago they changed and how long they had
+rested before (the beat of Space Invaders), and the last frames are kept (what flickers).
 Reward, end and lives are read off what was drawn, so they go with what is shown: a score that rises, a dot that goes.
 """
 
@@ -66,12 +66,12 @@ class Vivid(OutcomePredictor):
     def __init__(
         self,
         domain: Domain,
-        channels: int = 48,
-        deep: int = 96,
-        blocks: int = 2,
+        channels: int = 32,
+        deep: int = 64,
+        blocks: int = 3,
         hidden: int = 64,
         drawn: int = 128,
-        futures: int = 4,
+        futures: int = 1,
         sketch: int = 32,
         moves: Sequence[Sequence[int]] = (),
     ) -> None:
@@ -141,7 +141,7 @@ class Vivid(OutcomePredictor):
         missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
         ways = self._ways(memory, self.recolouring.table(following))
         terms = {
-            "pixels": self.redrawing.nll(features, stirred, ways, follows, frame, noise["cells"]),
+            "pixels": self.redrawing.nll(features, stirred, ways, follows, noise["cells"]),
             "colours": missed.sum(1),
         }
         terms |= self.outcome_terms(self._outcome(features, coded, frame), lives, target)
@@ -169,7 +169,7 @@ class Vivid(OutcomePredictor):
         drawn = np.quantile(busy, _DRAWN)
         return {
             "moves": [list(move) for move in find_moves(changes, _MOVES)],
-            "drawn": int(np.clip(8 * np.ceil(drawn / 8) + 16, 32, 192)),
+            "drawn": int(np.clip(8 * np.ceil(drawn / 8) + 24, 48, 192)),
         }
 
     def _take_in(self, state: State) -> tuple[Memory, Tensor]:
