@@ -105,7 +105,7 @@ class Redrawing(nn.Module):
         share = self._logits(hidden).softmax(-1)
         shown = self._shown(ways, cell)
         odds = F.pad(share[..., self.ways :], (0, 1))
-        odds = odds.scatter_add(-1, self.slot[shown.int()], share[..., : self.ways])
+        odds = odds.scatter_add(-1, self._slot(shown), share[..., : self.ways])
         best = odds.argmax(-1)
         colour = self.colours.index_select(0, best.flatten()).view(best.shape)
         return put(ways.present, cell, torch.where(best < len(self.colours) - 1, colour, shown[..., 0]))
@@ -130,7 +130,7 @@ class Redrawing(nn.Module):
         led = self._shown(ways, cell) == follows[..., None]
         hidden = self._hidden(features, cell)
         logits = self._logits(hidden.flatten(0, 1)).unflatten(0, (self.futures, -1))
-        slot = self.slot[follows.int()].clamp(max=len(self.colours) - 2) + self.ways
+        slot = self._slot(follows).clamp(max=len(self.colours) - 2) + self.ways
         each = (self.futures, -1, -1, -1)
         by_cell = mixture_nll(logits, slot.expand(each), led.expand(*each, -1)).sum(-1) * weight
         by_region = torch.zeros(*by_cell.shape[:2], REGIONS, device=by_cell.device).scatter_add(
@@ -144,6 +144,10 @@ class Redrawing(nn.Module):
         """What each way leads to in cells, int64 (B, n): uint8 (B, n, 56, ways)."""
         still = torch.stack([pick(ways.present, cell), pick(ways.ground, cell)], dim=2)
         return torch.cat([still, self.moves(ways.frames, cell)], dim=2).transpose(2, 3)
+
+    def _slot(self, shown: Tensor) -> Tensor:
+        """Places among the colours, int64, of palette codes."""
+        return self.slot.index_select(0, shown.flatten().int()).view(shown.shape)
 
     def _odds(self, features: Tensor) -> Tensor:
         """Logits of the futures of each region, (B, regions, futures)."""
