@@ -1,13 +1,13 @@
 """Layers that the predictors share. All are convolutions or work pixel by pixel: a lane's bits depend on it alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.games import HEIGHT, WIDTH
-from atari_dream.losses import mixture_nll
 from atari_dream.predictor import Frames
 
 PATCH = (7, 8)
@@ -199,7 +199,7 @@ class PaletteHead(nn.Module):
 
     def nll(self, logits: Tensor, present: Tensor, target: Tensor) -> Tensor:
         """Negative log-likelihood of a frame of colours seen in training, in nats summed over its pixels, (B,)."""
-        nll = mixture_nll(logits, self.slot[target.int()], (target == present)[..., None])
+        nll: Tensor = _MixtureNLL.apply(logits, self.slot[target.int()], target == present)
         return nll.sum((1, 2))
 
     def sampled_nll(
@@ -229,7 +229,7 @@ class PaletteHead(nn.Module):
             self._by_cell(part).gather(1, cell[..., None].expand(-1, -1, pixels))
             for part in (self.slot[target.int()], target == present)
         )
-        nll = mixture_nll(self._logits_at(features, cell), slot, kept[..., None])
+        nll: Tensor = _MixtureNLL.apply(self._logits_at(features, cell), slot, kept)
         return (nll.sum(-1) * weight).sum(1)
 
     def paint(self, logits: Tensor, present: Tensor) -> Tensor:
@@ -260,6 +260,29 @@ def _strata(order: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
     drawn = torch.where(mask, order, -torch.inf).topk(count, dim=1).indices
     members = mask.sum(1, keepdim=True)
     return drawn, mask.gather(1, drawn) * members / members.clamp(1, count)
+
+
+class _MixtureNLL(torch.autograd.Function):
+    """`-log(p[slot] + kept * p[0])` of softmax p, with its gradient made on the way forward: half of the passes."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
+        share = (
+            logits.float() - logits.amax(-1, keepdim=True)
+        ).exp_()  # softmax itself is slow over few classes
+        share /= share.sum(-1, keepdim=True)
+        colour = share.gather(-1, slot[..., None])
+        keep = share[..., :1] * kept[..., None]
+        likely = (colour + keep).clamp(min=1e-12)
+        gradient = share.scatter_add(-1, slot[..., None], -colour / likely)
+        gradient[..., :1] -= keep / likely
+        ctx.save_for_backward(gradient.to(logits.dtype))
+        return -likely[..., 0].log()
+
+    @staticmethod
+    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * outward[0][..., None].to(gradient.dtype), None, None
 
 
 class OutcomeHead(nn.Module):

@@ -1,7 +1,7 @@
 """Losses of reconstructions, latents and discriminators: plain functions of tensors, one number for each lane."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -39,42 +39,6 @@ def bernoulli_nll(logits: Tensor, target: Tensor) -> Tensor:
     entropy = torch.special.entr(target) + torch.special.entr(1 - target)
     cross = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
     return (cross - entropy).clamp(min=0).flatten(1).sum(1)
-
-
-def mixture_nll(logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
-    """Negative log-likelihood of pixels in nats, (B, ...), where the first classes are ways to a colour.
-
-    Args:
-        logits: (B, ..., ways + colours).
-        slot: The class of each pixel's colour, int64 (B, ...).
-        kept: Which of the ways lead to it as well, bool (B, ..., ways).
-    """
-    nll: Tensor = _MixtureNLL.apply(logits, slot, kept)
-    return nll
-
-
-class _MixtureNLL(torch.autograd.Function):
-    """The same with its gradient made on the way forward: half of the passes."""
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
-        ways = kept.shape[-1]
-        share = (
-            logits.float() - logits.amax(-1, keepdim=True)
-        ).exp_()  # softmax itself is slow over few classes
-        share /= share.sum(-1, keepdim=True)
-        colour = share.gather(-1, slot[..., None])
-        keep = share[..., :ways] * kept
-        likely = (colour + keep.sum(-1, keepdim=True)).clamp(min=1e-12)
-        gradient = share.scatter_add(-1, slot[..., None], -colour / likely)
-        gradient[..., :ways] -= keep / likely
-        ctx.save_for_backward(gradient.to(logits.dtype))
-        return -likely[..., 0].log()
-
-    @staticmethod
-    def backward(ctx: Any, *outward: Tensor) -> tuple[Tensor, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return gradient * outward[0][..., None].to(gradient.dtype), None, None
 
 
 def gaussian_divergence(mean: Tensor, spread: Tensor, prior_mean: Tensor, prior_spread: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from atari_dream.layers import (
     OutcomeHead,
     PaletteHead,
     ResidualBlock,
+    _MixtureNLL,
     rgb_of,
     sigmoid,
     silu,
@@ -38,6 +39,35 @@ def seed() -> None:
 def frames(store: EpisodeStore) -> Tensor:
     """Real frames, uint8 (5, 210, 160)."""
     return torch.from_numpy(store[0].frames[[10, 60, 64, 100, 140]])
+
+
+def plain_nll(logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
+    share = logits.softmax(-1)
+    colour = share.gather(-1, slot[..., None])[..., 0]
+    return -(colour + kept * share[..., 0]).log()
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_the_gradient_made_by_hand_is_autograds(scale: float) -> None:
+    logits = scale * torch.randn(2, 6, 7, 5)
+    slot, kept = torch.randint(1, 5, (2, 6, 7)), torch.rand(2, 6, 7) < 0.5
+    outward = torch.randn(2, 6, 7)
+    ours, plain = (logits.clone().requires_grad_() for _ in range(2))
+    value, wanted = _MixtureNLL.apply(ours, slot, kept), plain_nll(plain, slot, kept)
+    torch.testing.assert_close(value, wanted)
+    value.backward(outward)
+    wanted.backward(outward)
+    assert ours.grad is not None and plain.grad is not None
+    torch.testing.assert_close(ours.grad, plain.grad, rtol=1e-4, atol=1e-6)
+    assert ours.grad.abs().max() > 0.1
+
+
+def test_logits_far_apart_stay_finite() -> None:
+    logits = torch.tensor([[[[300.0, -300.0, 0.0]]]], requires_grad=True)
+    for kept in (True, False):
+        nll = _MixtureNLL.apply(logits, torch.tensor([[[1]]]), torch.tensor([[[kept]]]))
+        nll.sum().backward()
+        assert nll.isfinite().all() and logits.grad is not None and logits.grad.isfinite().all()
 
 
 def test_two_ways_to_the_same_colour_add_up() -> None:

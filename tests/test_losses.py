@@ -14,7 +14,6 @@ from atari_dream.losses import (
     free_bits,
     gaussian_divergence,
     gradient_difference,
-    mixture_nll,
     ssim_loss,
     total_variation,
 )
@@ -23,36 +22,6 @@ from atari_dream.losses import (
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
-
-
-def plain_nll(logits: Tensor, slot: Tensor, kept: Tensor) -> Tensor:
-    share = logits.softmax(-1)
-    colour = share.gather(-1, slot[..., None])[..., 0]
-    return -(colour + (kept * share[..., : kept.shape[-1]]).sum(-1)).log()
-
-
-@pytest.mark.parametrize("ways", [1, 2])
-@pytest.mark.parametrize("scale", [0.5, 3.0])
-def test_the_gradient_of_a_mixture_made_by_hand_is_autograds(scale: float, ways: int) -> None:
-    logits = scale * torch.randn(2, 6, 7, 4 + ways)
-    slot, kept = torch.randint(ways, 4 + ways, (2, 6, 7)), torch.rand(2, 6, 7, ways) < 0.5
-    outward = torch.randn(2, 6, 7)
-    ours, plain = (logits.clone().requires_grad_() for _ in range(2))
-    value, wanted = mixture_nll(ours, slot, kept), plain_nll(plain, slot, kept)
-    torch.testing.assert_close(value, wanted)
-    value.backward(outward)
-    wanted.backward(outward)
-    assert ours.grad is not None and plain.grad is not None
-    torch.testing.assert_close(ours.grad, plain.grad, rtol=1e-4, atol=1e-6)
-    assert ours.grad.abs().max() > 0.1
-
-
-def test_a_mixture_of_logits_far_apart_stays_finite() -> None:
-    logits = torch.tensor([[[[300.0, -300.0, 0.0]]]], requires_grad=True)
-    for kept in (True, False):
-        nll = mixture_nll(logits, torch.tensor([[[1]]]), torch.tensor([[[[kept]]]]))
-        nll.sum().backward()
-        assert nll.isfinite().all() and logits.grad is not None and logits.grad.isfinite().all()
 
 
 def images(channels: int = 3) -> Tensor:

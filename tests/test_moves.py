@@ -8,6 +8,11 @@ from atari_dream.canvas.moves import LAGS, Moves, find_moves
 EVERY = torch.arange(600)[None]
 
 
+def moved(moves: Moves, before: torch.Tensor, move: int) -> torch.Tensor:
+    """The whole frame after a move, (210, 160)."""
+    return to_frame(moves(by_cell(before), EVERY, torch.full((1, 600, 1), move))[:, :, 0])[0]
+
+
 def frames() -> torch.Tensor:
     return torch.randint(
         0, 256, (1, LAGS, 210, 160), generator=torch.Generator().manual_seed(0), dtype=torch.uint8
@@ -19,32 +24,31 @@ def by_cell(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_move_shows_what_was_where_it_comes_from() -> None:
-    before = frames()
-    shown = Moves(((0, 3, -2), (2, -5, 4)))(by_cell(before), EVERY)
-    assert shown.shape == (1, 600, 2, 56)
-    first, second = (to_frame(shown[:, :, move])[0] for move in range(2))
-    assert torch.equal(first[3:, :-2], before[0, 0, :-3, 2:])
-    assert torch.equal(second[:-5, 4:], before[0, 2, 5:, :-4])
+    before, moves = frames(), Moves(((0, 3, -2), (2, -5, 4)))
+    assert torch.equal(moved(moves, before, 0)[3:, :-2], before[0, 0, :-3, 2:])
+    assert torch.equal(moved(moves, before, 1)[:-5, 4:], before[0, 2, 5:, :-4])
 
 
 def test_from_outside_comes_the_border() -> None:
     before = frames()
-    shown = to_frame(Moves(((1, 4, 0),))(by_cell(before), EVERY)[:, :, 0])[0]
-    assert torch.equal(shown[:4], before[0, 1, :1].expand(4, -1))
+    assert torch.equal(moved(Moves(((1, 4, 0),)), before, 0)[:4], before[0, 1, :1].expand(4, -1))
 
 
-def test_lanes_and_cells_are_their_own() -> None:
-    moves = Moves(((0, 1, 1),))
+def test_lanes_cells_and_their_moves_are_their_own() -> None:
+    moves = Moves(((0, 1, 1), (1, 0, 2)))
     both = torch.cat([frames(), frames().flip(2)])
-    cell = torch.tensor([[3, 599], [40, 7]])
-    shown = moves(by_cell(both), cell)
+    cell, move = torch.tensor([[3, 599], [40, 7]]), torch.tensor([[[0, 1], [1, 1]], [[1, 0], [0, 0]]])
+    shown = moves(by_cell(both), cell, move)
+    assert shown.shape == (2, 2, 2, 56)
     for lane in range(2):
-        alone = moves(by_cell(both[lane : lane + 1]), EVERY)
-        assert torch.equal(shown[lane], alone[0, cell[lane]])
+        for place in range(2):
+            for one in range(2):
+                whole = to_cells(moved(moves, both[lane : lane + 1], int(move[lane, place, one]))[None])
+                assert torch.equal(shown[lane, place, one], whole[0, cell[lane, place]])
 
 
-def test_no_move_at_all_is_fine() -> None:
-    assert Moves(())(by_cell(frames()), EVERY).shape == (1, 600, 0, 56)
+def test_without_any_move_nothing_moves() -> None:
+    assert torch.equal(moved(Moves(()), frames(), 0), frames()[0, 0])
 
 
 def scene(*sprites: tuple[int, int, int]) -> torch.Tensor:

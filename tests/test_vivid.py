@@ -20,7 +20,7 @@ from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
 from atari_dream.windows import Windows, domain_of
 
-SMALL = {"channels": 8, "deep": 8, "blocks": 1, "hidden": 8, "futures": 2, "sketch": 2}
+SMALL = {"channels": 8, "deep": 8, "blocks": 1, "hidden": 8, "sketch": 2}
 
 
 def train(store: EpisodeStore, out: Path, **how: object) -> Trainer:

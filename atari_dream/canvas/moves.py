@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import CELLS, PIXELS, to_cells
+from atari_dream.canvas.cells import PIXELS, to_cells
 from atari_dream.games import HEIGHT, WIDTH
 
 LAGS = 4
@@ -32,7 +32,7 @@ class Moves(nn.Module):
     """Looks up what pixels would show if something had moved.
 
     Args:
-        moves: N of them.
+        moves: N of them; without any, the only one is to stay.
     """
 
     source: Tensor
@@ -48,20 +48,21 @@ class Moves(nn.Module):
         source = [
             lag * HEIGHT * WIDTH
             + where[(row - down).clamp(0, HEIGHT - 1) * WIDTH + (column - right).clamp(0, WIDTH - 1)]
-            for lag, down, right in moves
+            for lag, down, right in moves or ((0, 0, 0),)
         ]
-        table = torch.stack(source, dim=1) if source else place.new_empty(CELLS, 0, PIXELS)
-        self.register_buffer("source", table.int(), persistent=False)  # (600, N, 56)
+        self.register_buffer("source", torch.stack(source, dim=1).int(), persistent=False)  # (600, N, 56)
 
-    def forward(self, frames: Tensor, cell: Tensor) -> Tensor:
-        """What the pixels of cells, int64 (B, n), would show, uint8 (B, n, N, 56).
+    def forward(self, frames: Tensor, cell: Tensor, move: Tensor) -> Tensor:
+        """What the pixels of cells show after moves, (B, n, W, 56).
 
         Args:
-            frames: The last `LAGS` frames, the newest first, uint8 (B, LAGS, 600, 56).
-            cell: Which cells.
+            frames: The last `LAGS` frames, the newest first, (B, LAGS, 600, 56).
+            cell: Which cells, int64 (B, n).
+            move: Which of the moves, for each cell, int64 (B, n, W).
         """
+        row = cell[..., None] * self.source.shape[1] + move
+        index = self.source.flatten(0, 1).index_select(0, row.flatten()).view(*row.shape, PIXELS)
         lane = torch.arange(len(frames), device=cell.device, dtype=torch.int32) * frames[0].numel()
-        index = self.source.index_select(0, cell.flatten()).view(*cell.shape, *self.source.shape[1:])
         index = index + lane[:, None, None, None]
         return frames.flatten().index_select(0, index.flatten()).view(index.shape)
 

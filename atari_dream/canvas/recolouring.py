@@ -35,7 +35,7 @@ class Recolouring(nn.Module):
         self.habit = nn.Parameter(torch.eye(count) * _KEEP)
         self.look = Conv2d(channels, _RANK, 1)
         self.leave = nn.Parameter(torch.randn(count, _RANK) * 0.3)
-        self.enter = nn.Parameter(torch.randn(count, _RANK) * 0.3)
+        self.enter = nn.Parameter(torch.zeros(count, _RANK))
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, K, K), from the colour now to the next, from features (B, channels, H, W)."""

@@ -1,8 +1,9 @@
-"""Which cells are drawn anew, and what each of their pixels shows.
+"""Which cells are drawn anew, and what they show.
 
 What cannot be known, such as where a ghost turns, is not for each pixel to guess: the likeliest colour of each would
-be no ghost at all. A region of 6x5 cells has several futures, each a whole picture, and one is drawn by its odds.
-What is learnt is the likelihood of the mixture, in closed form: no encoder of the future, and no bound.
+be no ghost at all. A cell as a whole stays as it is, goes back to its ground, or shows what has moved in, with what lay
+under it or over its own ground; and single pixels are touched up. What is learnt is the likelihood of that mixture,
+in closed form; a step takes one way by its odds, with one draw for all cells, so that those of a sprite go together.
 """
 
 from typing import NamedTuple
@@ -11,29 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, pick, put
+from atari_dream.canvas.cells import PIXELS, from_grid, pick, put
 from atari_dream.canvas.moves import Move, Moves
-from atari_dream.layers import GRID, Conv2d, silu
-from atari_dream.losses import mixture_nll
-
-REGION = (6, 5)
-"""Cells, rows by columns, that share a future."""
-REGIONS = CELLS // (REGION[0] * REGION[1])
+from atari_dream.layers import Conv2d, silu
 
 _SCORED = 56
 _FIRST = 1e3
-_CALM = -3.0
-_KEEP, _RETURN = 5.0, 2.0
+_CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
 _ROW = 8
-_SPAN = (REGION[0] * REGION[1]) ** 0.5
 
 
-class Ways(NamedTuple):
-    """What pixels show that take no new colour.
+class Scene(NamedTuple):
+    """What a frame is drawn from.
 
     Attributes:
-        frames: The frame, of which a pixel keeps its colour, and those before it, uint8 (B, LAGS, 600, 56).
-        ground: What they show if they go back to their ground, uint8 (B, 600, 56).
+        frames: The present frame and those before it, the newest first, uint8 (B, LAGS, 600, 56).
+        ground: What each pixel showed when it last rested, uint8 (B, 600, 56).
     """
 
     frames: Tensor
@@ -41,76 +35,69 @@ class Ways(NamedTuple):
 
     @property
     def present(self) -> Tensor:
-        """The frame, uint8 (B, 600, 56)."""
+        """The present frame, uint8 (B, 600, 56)."""
         return self.frames[:, 0]
 
 
 class Redrawing(nn.Module):
-    """Draws the cells likeliest to change: a pixel keeps its colour, goes back to its ground, moves, or is painted.
+    """Draws the cells likeliest to change. An untrained one keeps all.
 
-    Ways to the same colour add up. An untrained one keeps all.
+    Ways of a cell: to stay, to go back to its ground, and for each move, to show what has moved in: all of it, or
+    over the cell's ground only what was not ground where it came from.
 
     Args:
         colours: Palette codes of the game.
-        moves: Where else a pixel's colour may come from.
+        moves: N of them.
         channels: Channels of the features.
-        hidden: Channels between features and pixels.
+        hidden: Channels between features and cells.
         drawn: Cells drawn in a step, a multiple of 8.
-        futures: Futures of a region.
+
+    Attributes:
+        ways: How many there are.
     """
 
     colours: Tensor
     slot: Tensor
-    region: Tensor
 
     def __init__(
-        self,
-        colours: tuple[int, ...],
-        moves: tuple[Move, ...],
-        channels: int,
-        hidden: int,
-        drawn: int,
-        futures: int,
+        self, colours: tuple[int, ...], moves: tuple[Move, ...], channels: int, hidden: int, drawn: int
     ) -> None:
         super().__init__()
-        slot = torch.full((256,), len(colours))  # the last is of all colours that training never saw
+        slot = torch.zeros(256, dtype=torch.int64)
         slot[torch.tensor(colours)] = torch.arange(len(colours))
         self.register_buffer("slot", slot)
-        self.register_buffer("colours", torch.tensor((*colours, 0), dtype=torch.uint8))
+        self.register_buffer("colours", torch.tensor(colours, dtype=torch.uint8))
         self.moves = Moves(moves)
-        self.ways = 2 + len(moves)
-        self.register_buffer("region", _regions())
+        self.ways = 2 + 2 * len(moves)
         self.drawn = drawn
-        self.odds = Conv2d(channels, futures, 1)
         self.stir = Conv2d(channels, 1, 1)
-        self.futures = futures
-        self.enter = Conv2d(channels, futures * hidden, 1)
-        self.pixels = Conv2d(hidden, PIXELS * (self.ways + len(colours)), 1)
+        self.enter = Conv2d(channels, hidden, 1)
+        self.choose = Conv2d(hidden, self.ways, 1)
+        self.touch = Conv2d(hidden, PIXELS, 1)
+        self.paint = Conv2d(hidden, PIXELS * len(colours), 1)
         with torch.no_grad():
-            bias = torch.zeros(PIXELS, self.ways + len(colours))
-            bias[:, 0], bias[:, 1] = _KEEP, _RETURN
-            self.pixels.bias.copy_(bias.flatten())  # type: ignore[union-attr]
             self.stir.bias.fill_(_CALM)  # type: ignore[union-attr]
+            self.touch.bias.fill_(_TOUCH)  # type: ignore[union-attr]
+            self.choose.bias[0] += _KEEP  # type: ignore[index]
 
     def stirred(self, features: Tensor) -> Tensor:
         """How likely each cell is to change, logits (B, 600), from features (B, channels, 30, 20)."""
         return from_grid(self.stir(features))[..., 0].float()
 
-    def draw(self, features: Tensor, stirred: Tensor, ways: Ways, chance: Tensor) -> Tensor:
-        """The next frame, uint8 (B, 600, 56); Gumbel noise (B, regions, futures) decides on futures."""
+    def draw(self, features: Tensor, stirred: Tensor, scene: Scene, chance: Tensor) -> Tensor:
+        """The next frame, uint8 (B, 600, 56); Gumbel noise (B, ways) decides on ways."""
         cell = stirred.topk(self.drawn, dim=1).indices
-        future = (self._odds(features) + chance).argmax(-1).gather(1, self.region[cell])
-        hidden = self._hidden(features, cell)
-        hidden = hidden.gather(0, future[None, ..., None].expand(1, -1, -1, hidden.shape[-1]))[0]
-        share = self._logits(hidden).softmax(-1)
-        shown = self._shown(ways, cell)
-        odds = F.pad(share[..., self.ways :], (0, 1))
-        odds = odds.scatter_add(-1, self._slot(shown), share[..., : self.ways])
-        best = odds.argmax(-1)
-        colour = self.colours.index_select(0, best.flatten()).view(best.shape)
-        return put(ways.present, cell, torch.where(best < len(self.colours) - 1, colour, shown[..., 0]))
+        odds, touched, paint = self._tell(features, cell)
+        way = (odds + chance[:, None]).argmax(-1)
+        shown = self._shown(scene, cell, way[..., None])[:, :, 0]
+        touched = touched.sigmoid()
+        share = paint.softmax(-1) * touched[..., None]
+        best, place = share.max(-1)
+        kept = 1 - touched + share.gather(-1, self._slot(shown)[..., None])[..., 0]
+        colour = self.colours.index_select(0, place.flatten()).view(place.shape)
+        return put(scene.present, cell, torch.where(best > kept, colour, shown))
 
-    def nll(self, features: Tensor, stirred: Tensor, ways: Ways, target: Tensor, order: Tensor) -> Tensor:
+    def nll(self, features: Tensor, stirred: Tensor, scene: Scene, target: Tensor, order: Tensor) -> Tensor:
         """Negative log-likelihood of a frame in nats, (B,): which cells change, and what those that are drawn show.
 
         The second is of a fixed number of cells: those that change, or as many of them, then those likeliest to.
@@ -118,59 +105,49 @@ class Redrawing(nn.Module):
         Args:
             features: (B, channels, 30, 20).
             stirred: Logits (B, 600).
-            ways: What led here.
+            scene: What it is drawn from.
             target: The frame, uint8 (B, 600, 56).
             order: Gumbel noise, (B, 600): which cells are taken.
         """
-        changes = (target != ways.present).any(-1)
+        changes = (target != scene.present).any(-1)
         cell = torch.where(changes, order + _FIRST, order + stirred.detach()).topk(_SCORED, dim=1).indices
         crowd = (changes.sum(1, keepdim=True) / _SCORED).clamp(min=1)
         weight = torch.where(changes.gather(1, cell), crowd, 1.0)
-        follows = pick(target, cell)
-        led = self._shown(ways, cell) == follows[..., None]
-        hidden = self._hidden(features, cell)
-        logits = self._logits(hidden.flatten(0, 1)).unflatten(0, (self.futures, -1))
-        slot = self._slot(follows).clamp(max=len(self.colours) - 2) + self.ways
-        each = (self.futures, -1, -1, -1)
-        by_cell = mixture_nll(logits, slot.expand(each), led.expand(*each, -1)).sum(-1) * weight
-        by_region = torch.zeros(*by_cell.shape[:2], REGIONS, device=by_cell.device).scatter_add(
-            2, self.region[cell].expand_as(by_cell), by_cell
-        )
-        odds = self._odds(features).log_softmax(-1).permute(2, 0, 1)
         moves = F.binary_cross_entropy_with_logits(stirred, changes.float(), reduction="none")
-        return moves.sum(1) - (odds - by_region).logsumexp(0).sum(1)
+        return moves.sum(1) + (weight * self._cell_nll(features, scene, target, cell)).sum(1)
 
-    def _shown(self, ways: Ways, cell: Tensor) -> Tensor:
-        """What each way leads to in cells, int64 (B, n): uint8 (B, n, 56, ways)."""
-        still = torch.stack([pick(ways.present, cell), pick(ways.ground, cell)], dim=2)
-        return torch.cat([still, self.moves(ways.frames, cell)], dim=2).transpose(2, 3)
+    def _cell_nll(self, features: Tensor, scene: Scene, target: Tensor, cell: Tensor) -> Tensor:
+        """Nats of cells, int64 (B, n), if they are drawn: (B, n)."""
+        odds, touched, paint = self._tell(features, cell)
+        follows = pick(target, cell)
+        every = torch.arange(self.ways, device=cell.device).expand(*cell.shape, -1)
+        right = self._shown(scene, cell, every) == follows[:, :, None]  # (B, n, ways, 56)
+        painted = paint.log_softmax(-1).gather(-1, self._slot(follows)[..., None])[..., 0]
+        painted = painted + F.logsigmoid(touched)
+        either = torch.logaddexp(painted, F.logsigmoid(-touched))
+        gain = (right * (either - painted)[:, :, None]).sum(-1)
+        return -(odds.log_softmax(-1) + gain).logsumexp(-1) - painted.sum(-1)
+
+    def _tell(self, features: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of cells, int64 (B, n): logits of ways, (B, n, ways), of touches, (B, n, 56), of colours, (B, n, 56, K)."""
+        seen = pick(from_grid(features), cell).unflatten(1, (-1, _ROW)).permute(0, 3, 1, 2)
+        hidden = silu(self.enter(silu(seen)))
+        odds, touched, paint = (
+            layer(hidden).permute(0, 2, 3, 1).flatten(1, 2).float()
+            for layer in (self.choose, self.touch, self.paint)
+        )
+        return odds, touched, paint.unflatten(-1, (PIXELS, -1))
+
+    def _shown(self, scene: Scene, cell: Tensor, way: Tensor) -> Tensor:
+        """What cells, int64 (B, n), show in ways of theirs, int64 (B, n, W): uint8 (B, n, W, 56)."""
+        present, ground = (pick(part, cell)[:, :, None] for part in (scene.present, scene.ground))
+        move = ((way - 2) // 2).clamp(min=0)
+        moved, lifted = (
+            self.moves(frames, cell, move) for frames in (scene.frames, scene.frames != scene.ground[:, None])
+        )
+        over = torch.where((way % 2 == 1)[..., None] & ~lifted, ground, moved)
+        return torch.where((way == 0)[..., None], present, torch.where((way == 1)[..., None], ground, over))
 
     def _slot(self, shown: Tensor) -> Tensor:
         """Places among the colours, int64, of palette codes."""
         return self.slot.index_select(0, shown.flatten().int()).view(shown.shape)
-
-    def _odds(self, features: Tensor) -> Tensor:
-        """Logits of the futures of each region, (B, regions, futures)."""
-        return F.avg_pool2d(self.odds(features).float(), REGION).flatten(2).transpose(1, 2) * _SPAN
-
-    def _hidden(self, features: Tensor, cell: Tensor) -> Tensor:
-        """What is known of cells, int64 (B, n), in each future: (futures, B, n, hidden)."""
-        seen = _by_row(self.enter, silu(pick(from_grid(features), cell)))
-        return seen.unflatten(-1, (self.futures, -1)).permute(2, 0, 1, 3)
-
-    def _logits(self, hidden: Tensor) -> Tensor:
-        """Logits (B, n, 56, ways + colours) of cells, from (B, n, hidden)."""
-        return _by_row(self.pixels, silu(hidden)).unflatten(-1, (PIXELS, -1))
-
-
-def _by_row(layer: nn.Module, cells: Tensor) -> Tensor:
-    """A 1x1 convolution of cells (B, n, F), eight in a row."""
-    image = cells.unflatten(1, (-1, _ROW)).permute(0, 3, 1, 2)
-    result: Tensor = layer(image).permute(0, 2, 3, 1).flatten(1, 2)
-    return result
-
-
-def _regions() -> Tensor:
-    """The region of each cell, int64 (600,)."""
-    rows, columns = (torch.arange(size) // side for size, side in zip(GRID, REGION, strict=True))
-    return (rows[:, None] * (GRID[1] // REGION[1]) + columns).flatten()

@@ -1,9 +1,9 @@
 """Vivid: draws only what changes, in the game's own colours, with a memory of what rests.
 
 This project's own. A step has two parts. Colours that change all over the frame are told by a table of colours. Then
-the cells that are likeliest to change are drawn anew, and each pixel of theirs keeps its colour, goes back to what it
-showed when it last rested, takes that of a pixel nearby or of a frame before (the moves that explain most in the data),
-or is painted in one of the game's colours. Nothing can blur; what a sprite has covered comes back as it was; an
+the cells that are likeliest to change are drawn anew: each as a whole stays, goes back to what it showed when it last
+rested, or shows what was nearby or a few frames ago (the moves that explain most in the data), and pixels of it are
+touched up. Nothing can blur, what a sprite has covered comes back as it was, and a sprite moves in one piece; an
 untrained model is nearly copy-last, and one that sends all that moves back to its ground is the eraser. What to
 remember is not learnt: pixels count how long they have rested, cells how long ago they changed and how long they had
 rested before (the beat of Space Invaders), and the last frames are kept (what flickers).
@@ -22,7 +22,7 @@ from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_fram
 from atari_dream.canvas.memory import LONGEST, Memory
 from atari_dream.canvas.moves import LAGS, find_moves
 from atari_dream.canvas.recolouring import Recolouring, recolour
-from atari_dream.canvas.redrawing import REGIONS, Redrawing, Ways
+from atari_dream.canvas.redrawing import Redrawing, Scene
 from atari_dream.layers import (
     GRID,
     ActionEmbedding,
@@ -54,7 +54,6 @@ class Vivid(OutcomePredictor):
         blocks: Residual blocks there.
         hidden: Channels between features and pixels.
         drawn: Cells drawn in a step.
-        futures: Futures of a region.
         sketch: Features of a cell that the memory keeps of each frame.
         moves: Frames back, pixels down and to the right that a pixel's colour may come from; see `survey`.
     """
@@ -66,12 +65,11 @@ class Vivid(OutcomePredictor):
     def __init__(
         self,
         domain: Domain,
-        channels: int = 32,
-        deep: int = 64,
-        blocks: int = 3,
+        channels: int = 48,
+        deep: int = 80,
+        blocks: int = 2,
         hidden: int = 64,
         drawn: int = 128,
-        futures: int = 1,
         sketch: int = 32,
         moves: Sequence[Sequence[int]] = (),
     ) -> None:
@@ -94,10 +92,10 @@ class Vivid(OutcomePredictor):
         self.leave = Conv2d(channels, channels, 3, padding=1)
         self.recolouring = Recolouring(domain.colours, channels)
         told = tuple((lag, down, right) for lag, down, right in moves)
-        self.redrawing = Redrawing(domain.colours, told, channels, hidden, drawn, futures)
+        self.redrawing = Redrawing(domain.colours, told, channels, hidden, drawn)
         self.witness = Conv2d(coded, channels, 1)
         self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
-        self.noise = {"future": Noise("gumbel", (REGIONS, futures)), **self.noise}
+        self.noise = {"way": Noise("gumbel", (self.redrawing.ways,)), **self.noise}
         self.practice = {"cells": Noise("gumbel", (CELLS,))}
 
     def init(self, start: Start) -> State:
@@ -119,7 +117,7 @@ class Vivid(OutcomePredictor):
         lives = state[-1]
         features = self._features(memory, coded, action, lives)
         stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
-        frame = self._draw(memory, features, stirred, colours, noise["future"])
+        frame = self._draw(memory, features, stirred, colours, noise["way"])
         outcome = self.tell(self._outcome(features, coded, frame), lives, noise)
         return (frame, *memory, outcome.lives.clone()), outcome
 
@@ -136,12 +134,12 @@ class Vivid(OutcomePredictor):
         features = self._features(memory, coded, action, lives)
         stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
         with torch.no_grad():
-            frame = self._draw(memory, features, stirred, colours, noise["future"])
+            frame = self._draw(memory, features, stirred, colours, noise["way"])
         following, there = self.recolouring.seen(present, follows)
         missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
-        ways = self._ways(memory, self.recolouring.table(following))
+        scene = self._scene(memory, self.recolouring.table(following))
         terms = {
-            "pixels": self.redrawing.nll(features, stirred, ways, follows, noise["cells"]),
+            "pixels": self.redrawing.nll(features, stirred, scene, follows, noise["cells"]),
             "colours": missed.sum(1),
         }
         terms |= self.outcome_terms(self._outcome(features, coded, frame), lives, target)
@@ -197,13 +195,13 @@ class Vivid(OutcomePredictor):
         self, memory: Memory, features: Tensor, stirred: Tensor, colours: Tensor, chance: Tensor
     ) -> Tensor:
         """The next frame, uint8 (B, 600, 56)."""
-        ways = self._ways(memory, self.recolouring.table(colours.argmax(-1)))
-        return self.redrawing.draw(features, stirred, ways, chance)
+        scene = self._scene(memory, self.recolouring.table(colours.argmax(-1)))
+        return self.redrawing.draw(features, stirred, scene, chance)
 
-    def _ways(self, memory: Memory, table: Tensor) -> Ways:
-        """What pixels show that take no new colour, the present frame recoloured."""
+    def _scene(self, memory: Memory, table: Tensor) -> Scene:
+        """What the next frame is drawn from, the present one recoloured."""
         present = recolour(table, memory.last)
-        return Ways(torch.cat([present[:, None], memory.frames[:, 1:]], dim=1), memory.ground)
+        return Scene(torch.cat([present[:, None], memory.frames[:, 1:]], dim=1), memory.ground)
 
     def _outcome(self, features: Tensor, coded: Tensor, frame: Tensor) -> Tensor:
         """Logits of reward, end and lives from what is known and what was drawn."""
