@@ -44,7 +44,8 @@ def test_only_so_many_cells_change_in_a_step(store: EpisodeStore) -> None:
     predictor = build("vivid", domain_of(store, 4))
     assert isinstance(predictor, Vivid)
     with torch.no_grad():
-        predictor.recolouring.habit.copy_(100 * torch.eye(len(predictor.domain.colours)))
+        predictor.recolouring.enter.zero_()
+        predictor.recolouring.habit.copy_(torch.eye(len(predictor.domain.colours)))
     start = bundled_pool("pacman").batch(np.arange(5))
     _, _, frames = play(predictor, start, noise.key_of(torch.arange(5)), actions(3))
     changed = [(to_cells(after) != to_cells(before)).any(-1).sum(1) for before, after in pairwise(frames)]
