@@ -219,7 +219,7 @@ class PaletteHead(nn.Module):
         pixels = self._patch[0] * self._patch[1]
         cells, weights = zip(
             *(
-                _strata(order, mask, min(self.cells, budget // pixels))
+                strata(order, mask, min(self.cells, budget // pixels))
                 for mask, budget in ((busy, _BUSY_PIXELS), (~busy, _CALM_PIXELS))
             ),
             strict=True,
@@ -255,7 +255,7 @@ class PaletteHead(nn.Module):
         return split.transpose(2, 3).flatten(3).flatten(1, 2)
 
 
-def _strata(order: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def strata(order: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The first `count` cells of a mask (B, cells) in random order, and how many each stands for, (B, count)."""
     drawn = torch.where(mask, order, -torch.inf).topk(count, dim=1).indices
     members = mask.sum(1, keepdim=True)

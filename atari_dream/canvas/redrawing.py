@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from atari_dream.canvas.cells import PIXELS, from_grid, pick, put
 from atari_dream.canvas.moves import Move, Moves
-from atari_dream.layers import Conv2d, silu
+from atari_dream.layers import Conv2d, silu, strata
 
-_SCORED = 56
-_FIRST = 1e3
+_CHANGED, _DOUBTFUL = 40, 16
+_POSSIBLE = -4.0
 _CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
 _ROW = 8
 
@@ -40,7 +40,7 @@ class Scene(NamedTuple):
 
 
 class Redrawing(nn.Module):
-    """Draws the cells likeliest to change. An untrained one keeps all.
+    """Draws the cells that may change. An untrained one keeps all.
 
     Ways of a cell: to stay, to go back to its ground, and for each move, to show what has moved in: all of it, or
     over the cell's ground only what was not ground where it came from.
@@ -50,7 +50,7 @@ class Redrawing(nn.Module):
         moves: N of them.
         channels: Channels of the features.
         hidden: Channels between features and cells.
-        drawn: Cells drawn in a step, a multiple of 8.
+        drawn: The most cells that are drawn in a step, a multiple of 8.
 
     Attributes:
         ways: How many there are.
@@ -86,7 +86,7 @@ class Redrawing(nn.Module):
 
     def draw(self, features: Tensor, stirred: Tensor, scene: Scene, chance: Tensor) -> Tensor:
         """The next frame, uint8 (B, 600, 56); Gumbel noise (B, ways) decides on ways."""
-        cell = stirred.topk(self.drawn, dim=1).indices
+        likely, cell = stirred.topk(self.drawn, dim=1)
         odds, touched, paint = self._tell(features, cell)
         way = (odds + chance[:, None]).argmax(-1)
         shown = self._shown(scene, cell, way[..., None])[:, :, 0]
@@ -95,24 +95,29 @@ class Redrawing(nn.Module):
         best, place = share.max(-1)
         kept = 1 - touched + share.gather(-1, self._slot(shown)[..., None])[..., 0]
         colour = self.colours.index_select(0, place.flatten()).view(place.shape)
-        return put(scene.present, cell, torch.where(best > kept, colour, shown))
+        drawn = torch.where(best > kept, colour, shown)
+        possible = (likely > _POSSIBLE)[..., None]
+        return put(scene.present, cell, torch.where(possible, drawn, pick(scene.present, cell)))
 
     def nll(self, features: Tensor, stirred: Tensor, scene: Scene, target: Tensor, order: Tensor) -> Tensor:
         """Negative log-likelihood of a frame in nats, (B,): which cells change, and what those that are drawn show.
 
-        The second is of a fixed number of cells: those that change, or as many of them, then those likeliest to.
+        The second is an estimate, unbiased over `order`, from some of the cells that change and of those that might.
 
         Args:
             features: (B, channels, 30, 20).
             stirred: Logits (B, 600).
             scene: What it is drawn from.
             target: The frame, uint8 (B, 600, 56).
-            order: Gumbel noise, (B, 600): which cells are taken.
+            order: A random number for each cell, (B, 600): which are taken.
         """
         changes = (target != scene.present).any(-1)
-        cell = torch.where(changes, order + _FIRST, order + stirred.detach()).topk(_SCORED, dim=1).indices
-        crowd = (changes.sum(1, keepdim=True) / _SCORED).clamp(min=1)
-        weight = torch.where(changes.gather(1, cell), crowd, 1.0)
+        doubtful = (stirred > _POSSIBLE) & ~changes
+        cells, weights = zip(
+            *(strata(order, mask, count) for mask, count in ((changes, _CHANGED), (doubtful, _DOUBTFUL))),
+            strict=True,
+        )
+        cell, weight = torch.cat(cells, dim=1), torch.cat(weights, dim=1)
         moves = F.binary_cross_entropy_with_logits(stirred, changes.float(), reduction="none")
         return moves.sum(1) + (weight * self._cell_nll(features, scene, target, cell)).sum(1)
 

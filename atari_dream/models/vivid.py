@@ -1,7 +1,7 @@
 """Vivid: draws only what changes, in the game's own colours, with a memory of what rests.
 
 This project's own. A step has two parts. Colours that change all over the frame are told by a table of colours. Then
-the cells that are likeliest to change are drawn anew: each as a whole stays, goes back to what it showed when it last
+the cells that may change are drawn anew: each as a whole stays, goes back to what it showed when it last
 rested, or shows what was nearby or a few frames ago (the moves that explain most in the data), and pixels of it are
 touched up. Nothing can blur, what a sprite has covered comes back as it was, and a sprite moves in one piece; an
 untrained model is nearly copy-last, and one that sends all that moves back to its ground is the eraser. What to
@@ -53,7 +53,7 @@ class Vivid(OutcomePredictor):
         deep: Channels on that of 15x10.
         blocks: Residual blocks there.
         hidden: Channels between features and pixels.
-        drawn: Cells drawn in a step.
+        drawn: The most cells that are drawn in a step.
         sketch: Features of a cell that the memory keeps of each frame.
         moves: Frames back, pixels down and to the right that a pixel's colour may come from; see `survey`.
     """
