@@ -106,7 +106,7 @@ def make_store(game: str) -> Path:
 def make_weights(game: str) -> None:
     """Records and trains; the best checkpoint, its weights in float16, is the next revision, unless one has no card."""
     known = revisions(game)
-    if not known or (list(known.values())[-1] / "drift.json").exists():
+    if not known or (bundled_checkpoint(game) / "drift.json").exists():
         revision = f"r{len(known) + 1}"
         out = WORK / f"{game}-{revision}"
         begun = " --resume" * Path(f"{out}.training/state.pt").exists()

@@ -13,6 +13,7 @@ import numpy as np
 from atari_dream.bootstrap import interval, resample
 from atari_dream.bundled import bundled_checkpoint, bundled_pool, has_weights
 from atari_dream.checkpoint import FLOORS
+from atari_dream.drift_tables import cell as with_band
 from atari_dream.drift_tables import too_few
 from atari_dream.files import read_json, whole
 from atari_dream.games import GAMES
@@ -40,12 +41,6 @@ class Weights(NamedTuple):
     def entry(self) -> dict[str, Any]:
         """Of the dream, sampled."""
         return next(dict(one) for one in self.summary["entries"] if one["name"] == self.name)
-
-    def value(self, key: str, step: int) -> str:
-        """A measure with its interval."""
-        return too_few(self.summary, key, step) or told(
-            self.entry["per_step"][key][step - 1], self.entry["ci95"][key][step - 1]
-        )
 
 
 class Target(NamedTuple):
@@ -85,11 +80,8 @@ def load(game: str) -> Weights:
     return Weights(game, folder, read_json(folder / "drift.json", "drift measurement"), sums)
 
 
-def told(value: float | None, band: list[float] | None, met: bool = False) -> str:
-    """A value with its interval."""
-    if value is None:
-        return "no data"
-    text = f"{value:.2f}" + (f" [{band[0]:.2f}, {band[1]:.2f}]" if band else "")
+def bold(text: str, met: bool) -> str:
+    """In bold if the target is met."""
     return f"**{text}**" if met else text
 
 
@@ -104,7 +96,7 @@ def of_floor(step: int) -> Callable[[Weights], str]:
             for draws in (np.ones((1, _count(weights))), resample(_count(weights)))
         )
         band = interval(many[:, None])[0]
-        return told(float(once[0]), band, band is not None and band[1] <= 0.5)
+        return bold(with_band(float(once[0]), band), band is not None and band[1] <= 0.5)
 
     return cell
 
@@ -129,7 +121,7 @@ def beats_floors(key: str) -> Callable[[Weights], str]:
             for step in LATE_STEPS
         ]
         text = "; ".join(f"[{low:+.3f}, {high:+.3f}]" for low, high in bands)
-        return f"**{text}**" if all(low > 0 for low, _ in bands) else text
+        return bold(text, all(low > 0 for low, _ in bands))
 
     return cell
 
@@ -142,12 +134,19 @@ def scoring_accuracy(weights: Weights) -> str:
     if not len(right):
         return "no start scores"
     band = interval((resample(len(right)) @ right / len(right))[:, None])[0]
-    return told(right.mean(), band, band is not None and band[0] >= 0.75)
+    return bold(with_band(float(right.mean()), band), band is not None and band[0] >= 0.75)
 
 
 def f1(kind: str) -> Callable[[Weights], str]:
     """F1 of an event."""
-    return lambda weights: weights.value(f"{kind}_f1", LAST)
+
+    def cell(weights: Weights) -> str:
+        key, entry = f"{kind}_f1", weights.entry
+        value, band = entry["per_step"][key][LAST - 1], entry["ci95"][key][LAST - 1]
+        few = too_few(weights.summary, key, LAST)
+        return few or bold(with_band(value, band), band is not None and band[0] >= 0.7)
+
+    return cell
 
 
 def median_survival(weights: Weights) -> str:
@@ -156,7 +155,7 @@ def median_survival(weights: Weights) -> str:
     for one in weights.summary["entries"]:
         if one["name"] in FLOORS:
             floors.append(f"{one['name']} {one['median_survival'] or f'{LAST}+'}")
-    return f"{median or f'**{LAST}+**'} ({', '.join(floors)})"
+    return f"{median or bold(f'{LAST}+', met=True)} ({', '.join(floors)})"
 
 
 def sharpness(weights: Weights) -> str:
@@ -169,12 +168,14 @@ def effect_agreement(weights: Weights) -> str:
     """Share of pixels that actions change alike, after 8 steps."""
     control = weights.entry["control"]
     band = control["ci95"]["effect_agreement"][-1]
-    return told(control["per_step"]["effect_agreement"][-1], band, bool(band) and band[0] >= 0.8)
+    met = band is not None and band[0] >= 0.8
+    return bold(with_band(control["per_step"]["effect_agreement"][-1], band), met)
 
 
 def size(weights: Weights) -> str:
     """MiB of the weights."""
-    return f"**{(weights.folder / 'weights.safetensors').stat().st_size / 2**20:.1f}**"
+    mebibytes = (weights.folder / "weights.safetensors").stat().st_size / 2**20
+    return bold(f"{mebibytes:.1f}", mebibytes <= 8)
 
 
 TARGETS = (

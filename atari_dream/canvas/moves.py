@@ -39,11 +39,10 @@ class Moves(nn.Module):
 
     def __init__(self, moves: tuple[Move, ...]) -> None:
         super().__init__()
-        place = to_cells(torch.arange(HEIGHT * WIDTH).view(1, HEIGHT, WIDTH))[
-            0
-        ]  # of a cell's pixel in the frame
-        where = torch.empty_like(place).flatten()
-        where[place.flatten()] = torch.arange(HEIGHT * WIDTH)  # of a frame's pixel among the cells'
+        pixels = torch.arange(HEIGHT * WIDTH)
+        place = to_cells(pixels.view(1, HEIGHT, WIDTH))[0]  # in the frame, of a cell's pixel
+        where = torch.empty_like(pixels)
+        where[place.flatten()] = pixels  # among the cells', of a frame's pixel
         row, column = place // WIDTH, place % WIDTH
         source = [
             lag * HEIGHT * WIDTH

@@ -153,12 +153,12 @@ class Vivid(OutcomePredictor):
     def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
         """Finds the moves of a game, and how many cells it draws."""
         changes, busy = [], []
+        recolouring = Recolouring(tuple(range(256)), 1)
         for clip in clips:
             cells = to_cells(clip)
             memory = Memory.begin(cells[:1], torch.zeros(1, CELLS, 1))
             for frame in cells[1:-1, None]:
                 memory = memory.take_in(frame, memory.sketches[..., :1])
-            recolouring = Recolouring(tuple(range(256)), 1)
             table = recolouring.table(recolouring.seen(memory.last, cells[-1:])[0])
             stirred = recolour(table, memory.last) != cells[-1]
             busy.append(int(stirred.any(-1).sum()))
