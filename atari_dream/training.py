@@ -316,6 +316,9 @@ def _weights(config: TrainingConfig) -> dict[str, float]:
     """Factors of the loss terms in nats a frame: pixels are many, outcomes few."""
     return {
         "pixels": PIXEL_WEIGHT,
+        "cells": PIXEL_WEIGHT,
+        "ways": 4 * PIXEL_WEIGHT,
+        "touches": PIXEL_WEIGHT / 4,
         "colours": _COLOUR_WEIGHT,
         "kl": PIXEL_WEIGHT * config.beta,
         **config.image_losses,

@@ -3,7 +3,7 @@
 Run, for some games or for all:
 `python benchmarks/bundle.py pools [GAME ...]`: the starts.
 `python benchmarks/bundle.py weights [GAME ...]` (`make weights`): records games, trains on them, and puts the next
-revision of weights where the package finds it, with its card. About two hours a game on a core; what was interrupted
+revision of weights where the package finds it, with its card. About an hour a game on a core; what was interrupted
 goes on, what is done is skipped.
 `python benchmarks/bundle.py doubt [GAME ...]`: calibrates the doubt of the newest weights.
 `python benchmarks/bundle.py card [GAME ...]`: measures the newest weights, and writes their card.
@@ -34,7 +34,7 @@ TEST_STEPS = {
 }
 DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
 TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
-MODEL, MINUTES = "vivid", 60
+MODEL, MINUTES = "vivid", 26
 
 
 def main(arguments: list[str]) -> None:
@@ -110,8 +110,9 @@ def make_weights(game: str) -> None:
         revision = f"r{len(known) + 1}"
         out = WORK / f"{game}-{revision}"
         begun = " --resume" * Path(f"{out}.training/state.pt").exists()
-        windows = f"--data {make_store(game)} --batch 8 --context 10 --horizon 5 --validate-every 150"
-        run(f"train --model {MODEL} --game {game} {windows} --minutes {MINUTES} --out {out}{begun}")
+        windows = f"--data {make_store(game)} --batch 8 --context 10 --horizon 5 --workers 0"
+        time = f"--minutes {MINUTES} --clock cpu --learning-rate 0.006 --validate-every 150"
+        run(f"train --model {MODEL} --game {game} {windows} {time} --out {out}{begun}")
         bundle(out, ROOT / game / "weights" / revision)
     make_card(game)
 

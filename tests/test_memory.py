@@ -8,9 +8,9 @@ from atari_dream.canvas.moves import LAGS
 
 def remember(frames: list[torch.Tensor]) -> Memory:
     sketches = [torch.full((1, 600, 2), float(number)) for number in range(len(frames))]
-    memory = Memory.begin(frames[0], sketches[0])
+    memory = Memory.begin(frames[0], sketches[0], ways=3)
     for frame, sketch in zip(frames[1:], sketches[1:], strict=True):
-        memory = memory.take_in(frame, sketch)
+        memory = memory.take_in(frame, sketch, sketch[..., :1].repeat(1, 1, 3))
     return memory
 
 
@@ -54,9 +54,11 @@ def test_the_last_frames_are_known_newest_first() -> None:
     assert torch.equal(memory.frames, torch.stack(frames[:0:-1], dim=1))
     assert torch.equal(memory.last, frames[-1])
     assert memory.sketches[0, 0].tolist() == [4, 4, 3, 3, 2, 2, 1, 1]
+    assert memory.traces[0, 0].tolist() == [4] * 3 + [3] * 3 + [2] * 3 + [1] * 3
 
 
 def test_before_the_first_frame_it_was_always_so() -> None:
     memory = remember([plain(), sprite(3)])
     assert memory.sketches[0, 0].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert memory.traces[0, 0].tolist() == [1] * 3 + [0] * 9
     assert all(torch.equal(memory.frames[:, age], plain()) for age in range(1, LAGS))

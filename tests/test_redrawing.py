@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from atari_dream import noise
 from atari_dream.canvas.moves import LAGS
-from atari_dream.canvas.redrawing import Redrawing, Scene
+from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
 
 COLOURS = (14, 42, 100)
 MOVES = ((0, 0, 8), (2, -7, 0))
@@ -37,6 +37,15 @@ def stirred() -> torch.Tensor:
     return torch.arange(600.0).flip(0).expand(2, -1)
 
 
+def plan(features: torch.Tensor, guess: torch.Tensor | None = None) -> Plan:
+    """Nothing moves; the first cells are likeliest to change, if nothing is said."""
+    return Plan(features, stirred() if guess is None else guess, torch.zeros(2, 600, len(CALM[0])))
+
+
+def resting(layer: Redrawing) -> torch.Tensor:
+    return torch.zeros(2, 600, LAGS * layer.ways)
+
+
 def towards(way: int) -> torch.Tensor:
     """A chance that leaves no choice, (2, ways)."""
     return 99.0 * F.one_hot(torch.tensor([way, way]), len(CALM[0])).float()
@@ -44,14 +53,14 @@ def towards(way: int) -> torch.Tensor:
 
 def test_untrained_it_keeps_every_pixel(layer: Redrawing, features: torch.Tensor) -> None:
     layer.choose.weight.zero_()
-    assert torch.equal(layer.draw(features, stirred(), scene(42), CALM), plain(42))
+    assert torch.equal(layer.draw(plan(features), scene(42), CALM), plain(42))
 
 
 @pytest.mark.parametrize(("way", "shows"), [(0, 77), (1, 42), (2, 77), (3, 77), (4, 100), (5, 100)])
 def test_it_draws_as_many_cells_as_it_may(
     layer: Redrawing, features: torch.Tensor, way: int, shows: int
 ) -> None:
-    drawn = layer.draw(features, stirred(), scene(77, ground=42), towards(way))
+    drawn = layer.draw(plan(features), scene(77, ground=42), towards(way))
     assert (drawn[:, :16] == shows).all() and (drawn[:, 16:] == 77).all()
 
 
@@ -59,7 +68,7 @@ def test_pixels_are_touched_up_in_the_games_colours(layer: Redrawing, features: 
     assert layer.touch.bias is not None and layer.paint.bias is not None
     layer.touch.bias[7] = 99.0
     layer.paint.bias.view(56, 3)[7, 2] = 99.0
-    drawn = layer.draw(features, stirred(), scene(77), towards(0))
+    drawn = layer.draw(plan(features), scene(77), towards(0))
     assert (drawn[:, :16, 7] == 100).all() and (drawn[:, :16, 8] == 77).all()
 
 
@@ -67,14 +76,14 @@ def test_what_moves_takes_along_what_is_under_it_or_not(layer: Redrawing, featur
     floor = scene(14)
     floor.ground[:, 4] = floor.frames[:, 0, 4] = 68  # a wall in cell 4, and a sprite on it
     floor.frames[:, 0, 4, :20] = 42
-    taken, lifted = (layer.draw(features, stirred(), floor, towards(way)) for way in (2, 3))
+    taken, lifted = (layer.draw(plan(features), floor, towards(way)) for way in (2, 3))
     assert torch.equal(taken[:, 5], floor.frames[:, 0, 4])
     assert (lifted[:, 5, :20] == 42).all() and (lifted[:, 5, 20:] == 14).all()
     assert (lifted[:, 4] == 68).all() and (taken[:, 4] == 14).all()
 
 
 def test_a_colour_never_seen_in_training_is_kept(layer: Redrawing, features: torch.Tensor) -> None:
-    assert torch.equal(layer.draw(features, stirred(), scene(77), towards(0)), plain(77))
+    assert torch.equal(layer.draw(plan(features), scene(77), towards(0)), plain(77))
 
 
 def painted(every: int) -> torch.Tensor:
@@ -85,18 +94,23 @@ def painted(every: int) -> torch.Tensor:
     return target
 
 
-def by_cell(layer: Redrawing, features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def by_cell(layer: Redrawing, known: Plan, target: torch.Tensor) -> dict[str, torch.Tensor]:
     """Nats of each cell, (2, 600), each way on its own."""
     every = torch.arange(600).expand(2, -1)
-    odds, touched, paint = layer._tell(features, every)
-    likely = []
-    for way in range(layer.ways):
-        shown = layer._shown(scene(42), every, torch.full((2, 600, 1), way))[:, :, 0]
-        brush = touched.sigmoid()
-        colour = paint.softmax(-1).gather(-1, layer._slot(target)[..., None])[..., 0]
-        pixels = (1 - brush) * (shown == target) + brush * colour
-        likely.append(odds.softmax(-1)[..., way] * pixels.double().prod(-1))
-    return -torch.stack(likely).sum(0).log().float()
+    odds, touched, paint = layer._tell(known, every)
+    brush = touched.sigmoid()
+    colour = brush * paint.softmax(-1).gather(-1, layer._slot(target)[..., None])[..., 0]
+    rights = torch.stack(
+        [
+            layer._shown(scene(42), every, torch.full((2, 600, 1), way))[:, :, 0] == target
+            for way in range(layer.ways)
+        ]
+    )
+    chance = odds.double().softmax(-1).permute(2, 0, 1) * torch.exp(-2.0 * (~rights).sum(-1).double())
+    least = (~rights).sum(-1).amin(0)
+    pixels = torch.stack([((1 - brush) * right + colour).log().sum(-1) for right in rights])
+    touches = -(chance / chance.sum(0) * pixels).sum(0)
+    return {"ways": (-chance.sum(0).log() - 2.0 * least).float(), "touches": touches.float()}
 
 
 def moves(target: torch.Tensor, guess: torch.Tensor) -> torch.Tensor:
@@ -107,7 +121,7 @@ def moves(target: torch.Tensor, guess: torch.Tensor) -> torch.Tensor:
 def test_cells_that_hardly_ever_change_are_not_drawn(layer: Redrawing, features: torch.Tensor) -> None:
     guess = torch.full((2, 600), -5.0)
     guess[0, :8] = -1.0
-    after = layer.draw(features, guess, scene(77, ground=42), towards(1))
+    after = layer.draw(plan(features, guess), scene(77, ground=42), towards(1))
     assert (after == 42).all(-1).sum(1).tolist() == [8, 0]
 
 
@@ -116,25 +130,79 @@ def test_scored_are_cells_that_change_and_those_that_might_have(
 ) -> None:
     target, guess = painted(every=30), torch.full((2, 600), -5.0)
     guess[:, 1:14] = -1.0
-    cells = by_cell(layer, features, target)
-    scored = cells[:, ::30].sum(1) + cells[:, 1:14].sum(1)
+    wanted = {
+        name: nats[:, ::30].sum(1) + nats[:, 1:14].sum(1)
+        for name, nats in by_cell(layer, plan(features), target).items()
+    }
     order = torch.rand(2, 600, generator=torch.Generator().manual_seed(3))
-    nll = layer.nll(features, guess, scene(42), target, order)
-    torch.testing.assert_close(nll, scored + moves(target, guess), rtol=1e-4, atol=1e-2)
+    nll = layer.nll(plan(features, guess), scene(42), target, order)
+    torch.testing.assert_close(nll, wanted | {"cells": moves(target, guess)}, rtol=1e-4, atol=1e-2)
 
 
 def test_a_frame_that_changes_all_over_is_scored_without_bias(
     layer: Redrawing, features: torch.Tensor
 ) -> None:
-    target, guess = painted(every=1), layer.stirred(features)
+    target, known = painted(every=1), layer.plan(features, resting(layer))
     orders = noise.gumbel(noise.key_of(torch.arange(300)), (600,))
-    found = torch.stack(
-        [layer.nll(features, guess, scene(42), target, order.expand(2, -1)) for order in orders]
-    )
-    spread = found.std(0) / len(orders) ** 0.5
-    wanted = by_cell(layer, features, target).sum(1) + moves(target, guess)
-    assert ((found.mean(0) - wanted).abs() < 4 * spread).all()
-    assert (spread > 0).all()
+    found = [layer.nll(known, scene(42), target, order.expand(2, -1)) for order in orders]
+    for name, nats in by_cell(layer, known, target).items():
+        told = torch.stack([one[name] for one in found])
+        spread = told.std(0) / len(orders) ** 0.5
+        assert ((told.mean(0) - nats.sum(1)).abs() < 4 * spread).all()
+        assert (spread > 0).all()
+
+
+def test_touches_leave_the_ways_to_learn(layer: Redrawing, features: torch.Tensor) -> None:
+    layer.requires_grad_(True)
+    order = torch.rand(2, 600, generator=torch.Generator().manual_seed(3))
+    nll = layer.nll(layer.plan(features, resting(layer)), scene(42), painted(every=30), order)
+    nll["ways"].sum().backward(retain_graph=True)
+    assert layer.choose.weight.grad is not None and layer.touch.weight.grad is None
+    layer.zero_grad()
+    nll["touches"].sum().backward()
+    assert layer.touch.weight.grad is not None and layer.choose.weight.grad is None
+
+
+def sprite(cell: int) -> torch.Tensor:
+    frame = plain(14)
+    frame[:, cell, :20] = 42
+    return frame
+
+
+def test_it_is_traced_how_cells_came_about(layer: Redrawing) -> None:
+    before = scene(14)
+    before.frames[:, 0] = sprite(44)
+    trace = layer.traced(before, sprite(45))
+    assert trace.any(-1).nonzero()[:, 1].tolist() == [44, 45] * 2
+    assert (trace[:, 45].argmax(-1) >= 2).all() and (trace[:, 45, 2:4].sum(-1) > 0.99).all()
+    assert trace[:, 44, 0].max() < 0.01
+    torch.testing.assert_close(trace[:, 44:46].sum(-1), torch.ones(2, 2))
+
+
+def test_what_moves_goes_on(layer: Redrawing, features: torch.Tensor) -> None:
+    layer.choose.weight.zero_()
+    layer.choose.bias.zero_()  # type: ignore[union-attr]
+    layer.drawn = 600
+    before = scene(14)
+    before.frames[:, 0] = sprite(44)
+    trace = layer.traced(before, sprite(45))
+    traces = torch.cat([trace] * LAGS, dim=-1)
+    now = Scene(sprite(45)[:, None].repeat(1, LAGS, 1, 1), plain(14))
+    went = layer.draw(layer.plan(features, traces), now, CALM)
+    assert torch.equal(went, sprite(46))
+    layer.choose.bias[0] = 1.0  # type: ignore[index]
+    assert torch.equal(layer.draw(layer.plan(features, resting(layer)), now, CALM), now.present)
+
+
+def test_chance_can_be_read_off_what_came(layer: Redrawing, features: torch.Tensor) -> None:
+    layer.drawn = 600
+    now = scene(14)
+    now.frames[:, 0] = sprite(45)
+    known = layer.plan(features, resting(layer))
+    assert not torch.equal(layer.draw(known, now, CALM), sprite(46))
+    assert torch.equal(layer.retrace(known, now, sprite(46)), sprite(46))
+    appeared = layer.retrace(known, now, sprite(300))
+    assert (appeared[:, 300] == 14).all()  # no way leads there
 
 
 def test_a_sprite_that_goes_one_way_or_another_goes_whole() -> None:
@@ -150,13 +218,13 @@ def test_a_sprite_that_goes_one_way_or_another_goes_whole() -> None:
     for step in range(120):
         order = noise.gumbel(noise.key_of(torch.arange(2) + 2 * step), (600,))
         optimizer.zero_grad()
-        layer.nll(image, layer.stirred(image), start, follows, order).sum().backward()
+        nll = layer.nll(layer.plan(image, resting(layer)), start, follows, order)
+        torch.stack(list(nll.values())).sum().backward()
         optimizer.step()
     chances = noise.gumbel(noise.key_of(torch.arange(60)), (layer.ways,))
     with torch.no_grad():
-        drawn = [
-            layer.draw(image, layer.stirred(image), start, chance.expand(2, -1))[0] for chance in chances
-        ]
+        known = layer.plan(image, resting(layer))
+        drawn = [layer.draw(known, start, chance.expand(2, -1))[0] for chance in chances]
     went = [[torch.equal(one, way) for way in follows] for one in drawn]
     assert all(any(row) for row in went)
     assert all(10 < sum(row[way] for row in went) < 50 for way in range(2))

@@ -2,8 +2,11 @@
 
 What cannot be known, such as where a ghost turns, is not for each pixel to guess: the likeliest colour of each would
 be no ghost at all. A cell as a whole stays as it is, goes back to its ground, or shows what has moved in, with what lay
-under it or over its own ground; and single pixels are touched up. What is learnt is the likelihood of that mixture,
-in closed form; a step takes one way by its odds, with one draw for all cells, so that those of a sprite go together.
+under it or over its own ground; and single pixels are touched up. A step takes one way by its odds, with one draw for
+all cells, so that those of a sprite go together; that draw is held back, since luck that is rare tears sprites.
+What moved is likely to go on: in which ways the cells came about is read off the frames, and adds to the odds directly.
+Which way is right is told by how many pixels it gets wrong, not by what touches could mend: touches that learn first
+would leave the ways nothing to learn.
 """
 
 from typing import NamedTuple
@@ -12,13 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import PIXELS, from_grid, pick, put
-from atari_dream.canvas.moves import Move, Moves
+from atari_dream.canvas.cells import PIXELS, from_grid, pick, put, to_grid
+from atari_dream.canvas.moves import LAGS, Move, Moves
 from atari_dream.layers import Conv2d, silu, strata
 
 _CHANGED, _DOUBTFUL = 40, 16
 _POSSIBLE = -4.0
 _CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
+_WRONG, _LUCK = 2.0, 0.5
+_TRACED, _INERTIA = 64, 0.5
 _ROW = 8
 
 
@@ -37,6 +42,20 @@ class Scene(NamedTuple):
     def present(self) -> Tensor:
         """The present frame, uint8 (B, 600, 56)."""
         return self.frames[:, 0]
+
+
+class Plan(NamedTuple):
+    """What is known of the cells to be drawn.
+
+    Attributes:
+        features: (B, channels, 30, 20).
+        stirred: How likely each cell is to change, logits (B, 600).
+        onward: How likely each way is if what moved goes on, to be added to its logit, (B, 600, ways).
+    """
+
+    features: Tensor
+    stirred: Tensor
+    onward: Tensor
 
 
 class Redrawing(nn.Module):
@@ -73,75 +92,119 @@ class Redrawing(nn.Module):
         self.stir = Conv2d(channels, 1, 1)
         self.enter = Conv2d(channels, hidden, 1)
         self.choose = Conv2d(hidden, self.ways, 1)
+        self.onward = Conv2d(LAGS * self.ways, 1 + self.ways, 3, padding=1)
         self.touch = Conv2d(hidden, PIXELS, 1)
         self.paint = Conv2d(hidden, PIXELS * len(colours), 1)
         with torch.no_grad():
             self.stir.bias.fill_(_CALM)  # type: ignore[union-attr]
             self.touch.bias.fill_(_TOUCH)  # type: ignore[union-attr]
             self.choose.bias[0] += _KEEP  # type: ignore[index]
+            nn.init.zeros_(self.onward.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(self.onward.weight)
+            for way in range(self.ways):
+                self.onward.weight[1 + way, way :: self.ways] = _INERTIA
 
-    def stirred(self, features: Tensor) -> Tensor:
-        """How likely each cell is to change, logits (B, 600), from features (B, channels, 30, 20)."""
-        return from_grid(self.stir(features))[..., 0].float()
+    def plan(self, features: Tensor, traces: Tensor) -> Plan:
+        """Looks ahead, from features (B, channels, 30, 20) and the traces of the last frames, (B, 600, LAGS * ways)."""
+        onward = from_grid(self.onward(to_grid(traces))).float()
+        stirred = from_grid(self.stir(features))[..., 0].float() + onward[..., 0]
+        return Plan(features, stirred, onward[..., 1:])
 
-    def draw(self, features: Tensor, stirred: Tensor, scene: Scene, chance: Tensor) -> Tensor:
+    def traced(self, scene: Scene, frame: Tensor) -> Tensor:
+        """In which ways the cells came to show a frame, uint8 (B, 600, 56): odds (B, 600, ways), 0 if none changed.
+
+        Of at most so many cells, those in which most pixels changed.
+        """
+        changed = (frame != scene.present).sum(-1, dtype=torch.int32)
+        most, cell = changed.topk(min(self.drawn, _TRACED), dim=1)
+        odds = self._fit(scene, cell, frame)[0].softmax(-1) * (most > 0)[..., None]
+        return put(odds.new_zeros(*changed.shape, self.ways), cell, odds)
+
+    def draw(self, plan: Plan, scene: Scene, chance: Tensor) -> Tensor:
         """The next frame, uint8 (B, 600, 56); Gumbel noise (B, ways) decides on ways."""
-        likely, cell = stirred.topk(self.drawn, dim=1)
-        odds, touched, paint = self._tell(features, cell)
-        way = (odds + chance[:, None]).argmax(-1)
-        shown = self._shown(scene, cell, way[..., None])[:, :, 0]
+        _, cell = plan.stirred.topk(self.drawn, dim=1)
+        odds, *touches = self._tell(plan, cell)
+        return self._redrawn(plan, scene, cell, odds + _LUCK * chance[:, None], touches)
+
+    def retrace(self, plan: Plan, scene: Scene, target: Tensor) -> Tensor:
+        """What it would have drawn, had chance had it that a frame came about, uint8 (B, 600, 56)."""
+        _, cell = plan.stirred.topk(self.drawn, dim=1)
+        odds, *touches = self._tell(plan, cell)
+        return self._redrawn(
+            plan, scene, cell, odds.log_softmax(-1) + self._fit(scene, cell, target)[0], touches
+        )
+
+    def _redrawn(
+        self, plan: Plan, scene: Scene, cell: Tensor, likely: Tensor, touches: list[Tensor]
+    ) -> Tensor:
+        """The frame with some cells, int64 (B, n), in their likeliest ways, (B, n, ways), and touched up."""
+        touched, paint = touches
+        shown = self._shown(scene, cell, likely.argmax(-1, keepdim=True))[:, :, 0]
         touched = touched.sigmoid()
         share = paint.softmax(-1) * touched[..., None]
         best, place = share.max(-1)
         kept = 1 - touched + share.gather(-1, self._slot(shown)[..., None])[..., 0]
         colour = self.colours.index_select(0, place.flatten()).view(place.shape)
         drawn = torch.where(best > kept, colour, shown)
-        possible = (likely > _POSSIBLE)[..., None]
+        possible = (plan.stirred.gather(1, cell) > _POSSIBLE)[..., None]
         return put(scene.present, cell, torch.where(possible, drawn, pick(scene.present, cell)))
 
-    def nll(self, features: Tensor, stirred: Tensor, scene: Scene, target: Tensor, order: Tensor) -> Tensor:
-        """Negative log-likelihood of a frame in nats, (B,): which cells change, and what those that are drawn show.
-
-        The second is an estimate, unbiased over `order`, from some of the cells that change and of those that might.
+    def nll(self, plan: Plan, scene: Scene, target: Tensor, order: Tensor) -> dict[str, Tensor]:
+        """Negative log-likelihoods of a frame in nats, each (B,).
 
         Args:
-            features: (B, channels, 30, 20).
-            stirred: Logits (B, 600).
+            plan: What was known.
             scene: What it is drawn from.
             target: The frame, uint8 (B, 600, 56).
             order: A random number for each cell, (B, 600): which are taken.
+
+        Returns:
+            `cells`, of which cells change; `ways`, of how those that are drawn come about, and `touches`, of what their
+            pixels show after that. The last two are estimates, unbiased over `order`, from some of the cells that
+            change and of those that might.
         """
         changes = (target != scene.present).any(-1)
-        doubtful = (stirred > _POSSIBLE) & ~changes
+        doubtful = (plan.stirred > _POSSIBLE) & ~changes
         cells, weights = zip(
             *(strata(order, mask, count) for mask, count in ((changes, _CHANGED), (doubtful, _DOUBTFUL))),
             strict=True,
         )
         cell, weight = torch.cat(cells, dim=1), torch.cat(weights, dim=1)
-        moves = F.binary_cross_entropy_with_logits(stirred, changes.float(), reduction="none")
-        return moves.sum(1) + (weight * self._cell_nll(features, scene, target, cell)).sum(1)
+        stirs = F.binary_cross_entropy_with_logits(plan.stirred, changes.float(), reduction="none")
+        ways, touches = self._cell_nll(plan, scene, target, cell)
+        return {
+            "cells": stirs.sum(1),
+            "ways": (weight * ways).sum(1),
+            "touches": (weight * touches).sum(1),
+        }
 
-    def _cell_nll(self, features: Tensor, scene: Scene, target: Tensor, cell: Tensor) -> Tensor:
-        """Nats of cells, int64 (B, n), if they are drawn: (B, n)."""
-        odds, touched, paint = self._tell(features, cell)
-        follows = pick(target, cell)
-        every = torch.arange(self.ways, device=cell.device).expand(*cell.shape, -1)
-        right = self._shown(scene, cell, every) == follows[:, :, None]  # (B, n, ways, 56)
-        painted = paint.log_softmax(-1).gather(-1, self._slot(follows)[..., None])[..., 0]
+    def _cell_nll(self, plan: Plan, scene: Scene, target: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats of the ways of cells, int64 (B, n), and of the touches after them, if they are drawn: each (B, n)."""
+        odds, touched, paint = self._tell(plan, cell)
+        fit, right = self._fit(scene, cell, target)
+        likely = odds.log_softmax(-1) + fit
+        ways = fit.amax(-1) - likely.logsumexp(-1)
+        painted = paint.log_softmax(-1).gather(-1, self._slot(pick(target, cell))[..., None])[..., 0]
         painted = painted + F.logsigmoid(touched)
         either = torch.logaddexp(painted, F.logsigmoid(-touched))
-        gain = (right * (either - painted)[:, :, None]).sum(-1)
-        return -(odds.log_softmax(-1) + gain).logsumexp(-1) - painted.sum(-1)
+        share = (likely.detach().softmax(-1)[..., None] * right).sum(-2)
+        return ways, -(share * either + (1 - share) * painted).sum(-1)
 
-    def _tell(self, features: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(self, scene: Scene, cell: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """How well each way explains what cells, int64 (B, n), show in a frame, (B, n, ways), and which pixels."""
+        every = torch.arange(self.ways, device=cell.device).expand(*cell.shape, -1)
+        right = self._shown(scene, cell, every) == pick(frame, cell)[:, :, None]
+        return _WRONG * (right.sum(-1, dtype=torch.int32) - PIXELS), right
+
+    def _tell(self, plan: Plan, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of cells, int64 (B, n): logits of ways, (B, n, ways), of touches, (B, n, 56), of colours, (B, n, 56, K)."""
-        seen = pick(from_grid(features), cell).unflatten(1, (-1, _ROW)).permute(0, 3, 1, 2)
+        seen = pick(from_grid(plan.features), cell).unflatten(1, (-1, _ROW)).permute(0, 3, 1, 2)
         hidden = silu(self.enter(silu(seen)))
         odds, touched, paint = (
             layer(hidden).permute(0, 2, 3, 1).flatten(1, 2).float()
             for layer in (self.choose, self.touch, self.paint)
         )
-        return odds, touched, paint.unflatten(-1, (PIXELS, -1))
+        return odds + pick(plan.onward, cell), touched, paint.unflatten(-1, (PIXELS, -1))
 
     def _shown(self, scene: Scene, cell: Tensor, way: Tensor) -> Tensor:
         """What cells, int64 (B, n), show in ways of theirs, int64 (B, n, W): uint8 (B, n, W, 56)."""

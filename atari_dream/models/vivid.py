@@ -6,7 +6,9 @@ rested, or shows what was nearby or a few frames ago (the moves that explain mos
 touched up. Nothing can blur, what a sprite has covered comes back as it was, and a sprite moves in one piece; an
 untrained model is nearly copy-last, and one that sends all that moves back to its ground is the eraser. What to
 remember is not learnt: pixels count how long they have rested, cells how long ago they changed and how long they had
-rested before (the beat of Space Invaders), and the last frames are kept (what flickers).
+rested before (the beat of Space Invaders), and the last frames are kept (what flickers), with the ways in which each
+came about (what moves goes on). It learns along the way that led to each target, as from a posterior: taught on a
+sampled future, it would learn to undo it.
 Reward, end and lives are read off what was drawn, so they go with what is shown: a score that rises, a dot that goes.
 """
 
@@ -22,7 +24,7 @@ from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_fram
 from atari_dream.canvas.memory import LONGEST, Memory
 from atari_dream.canvas.moves import LAGS, find_moves
 from atari_dream.canvas.recolouring import Recolouring, recolour
-from atari_dream.canvas.redrawing import Redrawing, Scene
+from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
 from atari_dream.layers import (
     GRID,
     ActionEmbedding,
@@ -67,7 +69,7 @@ class Vivid(OutcomePredictor):
         domain: Domain,
         channels: int = 48,
         deep: int = 80,
-        blocks: int = 2,
+        blocks: int = 1,
         hidden: int = 64,
         drawn: int = 128,
         sketch: int = 32,
@@ -76,10 +78,13 @@ class Vivid(OutcomePredictor):
         super().__init__(domain)
         self.register_buffer("code", colour_code())
         coded = PIXELS * self.code.shape[1]
+        told = tuple((lag, down, right) for lag, down, right in moves)
+        self.redrawing = Redrawing(domain.colours, told, channels, hidden, drawn)
         self.present = Conv2d(coded, channels, 1)
         self.ground = Conv2d(coded, channels, 1)
         self.sketch = Conv2d(coded, sketch, 1)
         self.recall = Conv2d(LAGS * sketch, channels, 1)
+        self.trail = Conv2d(LAGS * self.redrawing.ways, channels, 1)
         self.age = nn.Parameter(torch.randn(LONGEST + 1, channels) * 0.3)
         self.interval = nn.Parameter(torch.randn(LONGEST + 1, channels) * 0.3)
         self.place = nn.Parameter(torch.randn(1, channels, *GRID) * 0.3)
@@ -91,8 +96,6 @@ class Vivid(OutcomePredictor):
         self.up = ConvTranspose2d(deep, channels, 2, stride=2)
         self.leave = Conv2d(channels, channels, 3, padding=1)
         self.recolouring = Recolouring(domain.colours, channels)
-        told = tuple((lag, down, right) for lag, down, right in moves)
-        self.redrawing = Redrawing(domain.colours, told, channels, hidden, drawn)
         self.witness = Conv2d(coded, channels, 1)
         self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
         self.noise = {"way": Noise("gumbel", (self.redrawing.ways,)), **self.noise}
@@ -102,13 +105,16 @@ class Vivid(OutcomePredictor):
         """Watches the last `context` steps of a start."""
         frames = start.frames[:, -self.context :]
         first, last = to_cells(frames[:, 0]), frames.shape[1] - 1
-        memory = Memory.begin(first, self._sketch(self._coded(first)))
+        memory = Memory.begin(first, self._sketch(self._coded(first)), self.redrawing.ways)
+        sketch, trace = (
+            memory.sketches[..., : self.sketch.out_channels],
+            memory.traces[..., : self.redrawing.ways],
+        )
         for place in range(1, last):
             cells = to_cells(frames[:, place])
-            sketch = memory.sketches[..., : memory.sketches.shape[-1] // LAGS]
             if place > last - LAGS:  # those before are forgotten
-                sketch = self._sketch(self._coded(cells))
-            memory = memory.take_in(cells, sketch)
+                sketch, trace = self._sketch(self._coded(cells)), self._trace(memory, cells)
+            memory = memory.take_in(cells, sketch, trace)
         return (to_cells(frames[:, -1]).clone(), *memory, start.lives.clone())
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
@@ -116,8 +122,8 @@ class Vivid(OutcomePredictor):
         memory, coded = self._take_in(state)
         lives = state[-1]
         features = self._features(memory, coded, action, lives)
-        stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
-        frame = self._draw(memory, features, stirred, colours, noise["way"])
+        plan, colours = self.redrawing.plan(features, memory.traces), self.recolouring(features)
+        frame = self._draw(memory, plan, colours, noise["way"])
         outcome = self.tell(self._outcome(features, coded, frame), lives, noise)
         return (frame, *memory, outcome.lives.clone()), outcome
 
@@ -132,16 +138,13 @@ class Vivid(OutcomePredictor):
         memory, coded = self._take_in(state)
         lives, present, follows = state[-1], memory.last, to_cells(target.frame)
         features = self._features(memory, coded, action, lives)
-        stirred, colours = self.redrawing.stirred(features), self.recolouring(features)
-        with torch.no_grad():
-            frame = self._draw(memory, features, stirred, colours, noise["way"])
+        plan, colours = self.redrawing.plan(features, memory.traces), self.recolouring(features)
         following, there = self.recolouring.seen(present, follows)
         missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
         scene = self._scene(memory, self.recolouring.table(following))
-        terms = {
-            "pixels": self.redrawing.nll(features, stirred, scene, follows, noise["cells"]),
-            "colours": missed.sum(1),
-        }
+        with torch.no_grad():
+            frame = self.redrawing.retrace(plan, scene, follows)
+        terms = self.redrawing.nll(plan, scene, follows, noise["cells"]) | {"colours": missed.sum(1)}
         terms |= self.outcome_terms(self._outcome(features, coded, frame), lives, target)
         return Lesson((frame, *memory, lives_after(lives, target)), terms)
 
@@ -156,9 +159,10 @@ class Vivid(OutcomePredictor):
         recolouring = Recolouring(tuple(range(256)), 1)
         for clip in clips:
             cells = to_cells(clip)
-            memory = Memory.begin(cells[:1], torch.zeros(1, CELLS, 1))
+            nothing = torch.zeros(1, CELLS, 0)
+            memory = Memory.begin(cells[:1], nothing, 0)
             for frame in cells[1:-1, None]:
-                memory = memory.take_in(frame, memory.sketches[..., :1])
+                memory = memory.take_in(frame, nothing, nothing)
             table = recolouring.table(recolouring.seen(memory.last, cells[-1:])[0])
             stirred = recolour(table, memory.last) != cells[-1]
             busy.append(int(stirred.any(-1).sum()))
@@ -172,8 +176,8 @@ class Vivid(OutcomePredictor):
 
     def _take_in(self, state: State) -> tuple[Memory, Tensor]:
         """The memory up to the frame shown, and that frame in codes, (B, 600, 224)."""
-        coded = self._coded(state[0])
-        return Memory(*state[1:-1]).take_in(state[0], self._sketch(coded)), coded
+        memory, coded = Memory(*state[1:-1]), self._coded(state[0])
+        return memory.take_in(state[0], self._sketch(coded), self._trace(memory, state[0])), coded
 
     def _features(self, memory: Memory, coded: Tensor, action: Tensor, lives: Tensor) -> Tensor:
         """What is seen and remembered, and what the action will make of it, (B, channels, 30, 20)."""
@@ -182,6 +186,7 @@ class Vivid(OutcomePredictor):
             self.present(to_grid(coded))
             + self.ground(to_grid(self._coded(memory.ground)))
             + self.recall(to_grid(memory.sketches))
+            + self.trail(to_grid(memory.traces))
             + to_grid(ages)
             + self.act(action)
             + self.left[lives.clamp(0, _LIVES - 1)][:, :, None, None]
@@ -191,12 +196,10 @@ class Vivid(OutcomePredictor):
         known = fine + self.up(silu(self.think(self.down(silu(fine)))))
         return known + self.leave(silu(known))
 
-    def _draw(
-        self, memory: Memory, features: Tensor, stirred: Tensor, colours: Tensor, chance: Tensor
-    ) -> Tensor:
+    def _draw(self, memory: Memory, plan: Plan, colours: Tensor, chance: Tensor) -> Tensor:
         """The next frame, uint8 (B, 600, 56)."""
         scene = self._scene(memory, self.recolouring.table(colours.argmax(-1)))
-        return self.redrawing.draw(features, stirred, scene, chance)
+        return self.redrawing.draw(plan, scene, chance)
 
     def _scene(self, memory: Memory, table: Tensor) -> Scene:
         """What the next frame is drawn from, the present one recoloured."""
@@ -214,3 +217,7 @@ class Vivid(OutcomePredictor):
     def _sketch(self, coded: Tensor) -> Tensor:
         """Small features of a frame, (B, 600, sketch)."""
         return from_grid(self.sketch(to_grid(coded)))
+
+    def _trace(self, memory: Memory, frame: Tensor) -> Tensor:
+        """In which ways a frame came from what the memory holds, (B, 600, ways)."""
+        return self.redrawing.traced(Scene(memory.frames, memory.ground), frame)
