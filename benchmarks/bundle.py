@@ -34,7 +34,7 @@ TEST_STEPS = {
 }
 DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
 TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
-MODEL, MINUTES = "vivid", 26
+MODEL, MINUTES = "vivid", 21
 
 
 def main(arguments: list[str]) -> None:

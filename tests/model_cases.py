@@ -33,7 +33,7 @@ def small(name: str) -> dict[str, Any]:
         "multi_scale_gan": {"divide": 64, "channels": 4},
         "vivid": {
             **{"channels": 4, "deep": 8, "blocks": 1, "hidden": 8, "drawn": 32, "sketch": 2},
-            "moves": [[0, 0, 3], [2, -4, 0]],
+            "moves": [[0, 0, 3, 1], [2, -4, 0, 0]],
         },
     }
     return sizes.get(name, {})

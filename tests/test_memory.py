@@ -3,7 +3,7 @@
 import torch
 
 from atari_dream.canvas.memory import LONGEST, REST, Memory
-from atari_dream.canvas.moves import LAGS
+from atari_dream.canvas.moves import LAGS, SOURCES
 
 
 def remember(frames: list[torch.Tensor]) -> Memory:
@@ -51,7 +51,7 @@ def test_a_rest_has_no_end() -> None:
 def test_the_last_frames_are_known_newest_first() -> None:
     frames = [sprite(cell) for cell in range(LAGS + 1)]
     memory = remember(frames)
-    assert torch.equal(memory.frames, torch.stack(frames[:0:-1], dim=1))
+    assert torch.equal(memory.frames[:, :LAGS], torch.stack(frames[:0:-1], dim=1))
     assert torch.equal(memory.last, frames[-1])
     assert memory.sketches[0, 0].tolist() == [4, 4, 3, 3, 2, 2, 1, 1]
     assert memory.traces[0, 0].tolist() == [4] * 3 + [3] * 3 + [2] * 3 + [1] * 3
@@ -61,4 +61,10 @@ def test_before_the_first_frame_it_was_always_so() -> None:
     memory = remember([plain(), sprite(3)])
     assert memory.sketches[0, 0].tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
     assert memory.traces[0, 0].tolist() == [1] * 3 + [0] * 9
-    assert all(torch.equal(memory.frames[:, age], plain()) for age in range(1, LAGS))
+    assert all(torch.equal(memory.frames[:, age], plain()) for age in range(1, SOURCES))
+
+
+def test_what_a_cell_showed_before_it_changed_is_kept() -> None:
+    shapes = [sprite(7), plain()]
+    memory = remember([shapes[(step // 5) % 2] for step in range(13)])
+    assert torch.equal(memory.last, shapes[0]) and torch.equal(memory.frames[:, -1], shapes[1])

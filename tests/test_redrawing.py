@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 
 from atari_dream import noise
-from atari_dream.canvas.moves import LAGS
+from atari_dream.canvas.moves import LAGS, SOURCES
 from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
 
 COLOURS = (14, 42, 100)
-MOVES = ((0, 0, 8), (2, -7, 0))
+MOVES = ((0, 0, 8, 0), (0, 0, 8, 1), (2, -7, 0, 0), (2, -7, 0, 1))
 CALM = torch.zeros(2, 6)
 
 
@@ -29,7 +29,7 @@ def plain(colour: int) -> torch.Tensor:
 
 
 def scene(present: int, ground: int = 14, before: int = 100) -> Scene:
-    return Scene(torch.stack([plain(present), *[plain(before)] * (LAGS - 1)], dim=1), plain(ground))
+    return Scene(torch.stack([plain(present), *[plain(before)] * (SOURCES - 1)], dim=1), plain(ground))
 
 
 def stirred() -> torch.Tensor:
@@ -187,7 +187,7 @@ def test_what_moves_goes_on(layer: Redrawing, features: torch.Tensor) -> None:
     before.frames[:, 0] = sprite(44)
     trace = layer.traced(before, sprite(45))
     traces = torch.cat([trace] * LAGS, dim=-1)
-    now = Scene(sprite(45)[:, None].repeat(1, LAGS, 1, 1), plain(14))
+    now = Scene(sprite(45)[:, None].repeat(1, SOURCES, 1, 1), plain(14))
     went = layer.draw(layer.plan(features, traces), now, CALM)
     assert torch.equal(went, sprite(46))
     layer.choose.bias[0] = 1.0  # type: ignore[index]
@@ -207,7 +207,7 @@ def test_chance_can_be_read_off_what_came(layer: Redrawing, features: torch.Tens
 
 def test_a_sprite_that_goes_one_way_or_another_goes_whole() -> None:
     torch.manual_seed(0)
-    layer = Redrawing(COLOURS, ((0, 0, 8), (0, 0, -8)), channels=4, hidden=6, drawn=600)
+    layer = Redrawing(COLOURS, ((0, 0, 8, 0), (0, 0, -8, 0)), channels=4, hidden=6, drawn=600)
     start = scene(14)
     start.frames[:, 0, 44:46] = 42
     image = torch.zeros(2, 4, 30, 20)

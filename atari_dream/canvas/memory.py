@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from atari_dream.canvas.moves import LAGS
+from atari_dream.canvas.moves import LAGS, SOURCES
 
 REST = 6
 """Steps that a pixel keeps its colour before that becomes its ground."""
@@ -17,7 +17,8 @@ class Memory(NamedTuple):
     """What is known of lanes up to a frame.
 
     Attributes:
-        frames: The frame and those before it, the newest first, uint8 (B, LAGS, 600, 56).
+        frames: The frame and those before it, `LAGS`, the newest first; and last, what each cell showed before it last
+            changed: uint8 (B, SOURCES, 600, 56).
         ground: What each pixel showed when it last kept a colour for `REST` steps; before that, the first frame.
         still: Steps that each pixel has kept its colour, at most 255, uint8 (B, 600, 56).
         age: Steps since anything in a cell changed, uint8 (B, 600).
@@ -38,7 +39,7 @@ class Memory(NamedTuple):
     def begin(cls, frame: Tensor, sketch: Tensor, ways: int) -> "Memory":
         """Knows one frame, uint8 (B, 600, 56), and its features (B, 600, features), as if it had always been so."""
         age = torch.full_like(frame[..., 0], LONGEST)
-        frames, sketches = frame[:, None].repeat(1, LAGS, 1, 1), sketch.repeat(1, 1, LAGS)
+        frames, sketches = frame[:, None].repeat(1, SOURCES, 1, 1), sketch.repeat(1, 1, LAGS)
         traces = sketch.new_zeros(*age.shape, LAGS * ways)
         return cls(frames, frame.clone(), torch.zeros_like(frame), age, age.clone(), sketches, traces)
 
@@ -53,9 +54,10 @@ class Memory(NamedTuple):
         still = torch.where(changed, 0, self.still.clamp(max=254) + 1)
         ground = torch.where(still >= REST, frame, self.ground)
         stirred = changed.any(-1)
+        before = torch.where(stirred[..., None], self.last, self.frames[:, -1])
         older = self.age.clamp(max=LONGEST - 1) + 1
         return Memory(
-            torch.cat([frame[:, None], self.frames[:, :-1]], dim=1),
+            torch.cat([frame[:, None], self.frames[:, : LAGS - 1], before[:, None]], dim=1),
             ground,
             still,
             torch.where(stirred, 0, older),

@@ -1,9 +1,10 @@
 """Moves: where the colour of a pixel came from, if something moved or flickers.
 
-Few displacements explain most of what moves in a game: its sprites have few speeds, and what is drawn in one frame in
-three was there three frames ago. They are found in the data, so that a model has to learn who moves where, not how
-each sprite is painted at each place. Source: Finn, Goodfellow and Levine (2016), "Unsupervised learning for physical
-interaction through video prediction", whose pixels move by learnt kernels; here by whole pixels, which cannot blur.
+Few displacements explain most of what moves in a game: its sprites have few speeds, what is drawn in one frame in
+three was there three frames ago, and what has two shapes in turn takes on the one before. They are found in the data,
+so that a model has to learn who moves where, not how each sprite is painted at each place. Source: Finn, Goodfellow and
+Levine (2016), "Unsupervised learning for physical interaction through video prediction", whose pixels move by learnt
+kernels; here by whole pixels, which cannot blur.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,18 +15,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import PIXELS, to_cells
+from atari_dream.canvas.cells import PIXELS, pick, to_cells
 from atari_dream.games import HEIGHT, WIDTH
 
 LAGS = 4
-"""Frames that a pixel may come from: the present and those before."""
+"""Frames that are remembered: the present and those before."""
+SOURCES = LAGS + 1
+"""Where a pixel may come from: those frames, and what its cell showed before it last changed."""
 _REACH = 12
 _SIDE = 2 * _REACH + 1
 _MARGIN = 2
 _FIT = 0.5
 
-Move = tuple[int, int, int]
-"""Frames back, and pixels down and to the right."""
+Shift = tuple[int, int, int]
+"""Which of the sources, and pixels down and to the right."""
+Move = tuple[int, int, int, int]
+"""A shift, and 1 if only what is not ground there moves, over the ground here; 0 if all of it does."""
 
 
 class Moves(nn.Module):
@@ -36,6 +41,7 @@ class Moves(nn.Module):
     """
 
     source: Tensor
+    lifts: Tensor
 
     def __init__(self, moves: tuple[Move, ...]) -> None:
         super().__init__()
@@ -44,40 +50,84 @@ class Moves(nn.Module):
         where = torch.empty_like(pixels)
         where[place.flatten()] = pixels  # among the cells', of a frame's pixel
         row, column = place // WIDTH, place % WIDTH
+        told = moves or ((0, 0, 0, 0),)
         source = [
-            lag * HEIGHT * WIDTH
+            kind * HEIGHT * WIDTH
             + where[(row - down).clamp(0, HEIGHT - 1) * WIDTH + (column - right).clamp(0, WIDTH - 1)]
-            for lag, down, right in moves or ((0, 0, 0),)
+            for kind, down, right, _ in told
         ]
         self.register_buffer("source", torch.stack(source, dim=1).int(), persistent=False)  # (600, N, 56)
+        self.register_buffer(
+            "lifts", torch.tensor([lifts for *_, lifts in told], dtype=torch.bool), persistent=False
+        )
 
-    def forward(self, frames: Tensor, cell: Tensor, move: Tensor) -> Tensor:
-        """What the pixels of cells show after moves, (B, n, W, 56).
+    def forward(self, frames: Tensor, ground: Tensor, cell: Tensor, move: Tensor) -> Tensor:
+        """What the pixels of cells show after moves, uint8 (B, n, W, 56).
 
         Args:
-            frames: The last `LAGS` frames, the newest first, (B, LAGS, 600, 56).
+            frames: The sources, uint8 (B, SOURCES, 600, 56).
+            ground: What pixels show at rest, uint8 (B, 600, 56).
             cell: Which cells, int64 (B, n).
             move: Which of the moves, for each cell, int64 (B, n, W).
         """
         row = cell[..., None] * self.source.shape[1] + move
         index = self.source.flatten(0, 1).index_select(0, row.flatten()).view(*row.shape, PIXELS)
         lane = torch.arange(len(frames), device=cell.device, dtype=torch.int32) * frames[0].numel()
-        index = index + lane[:, None, None, None]
-        return frames.flatten().index_select(0, index.flatten()).view(index.shape)
+        index = (index + lane[:, None, None, None]).flatten()
+        shown, loose = (
+            part.flatten().index_select(0, index).view(*row.shape, PIXELS)
+            for part in (frames, frames != ground[:, None])
+        )
+        bare = self.lifts.index_select(0, move.flatten()).view(*move.shape, 1) & ~loose
+        return torch.where(bare, pick(ground, cell)[:, :, None], shown)
 
 
-def find_moves(changes: Iterable[tuple[Tensor, Tensor, Tensor]], count: int) -> tuple[Move, ...]:
-    """The most frequent moves of a game's sprites.
+def best_moves(
+    shifts: Iterable[Shift], scenes: Iterable[tuple[Tensor, Tensor, Tensor]], count: int
+) -> tuple[Move, ...]:
+    """Of shifts, whole and lifted, those that leave the fewest wrong pixels, one after the other.
 
-    Connected pixels of one colour vote for the move under which what had that colour before covers them best,
+    Args:
+        shifts: Candidates.
+        scenes: The sources, uint8 (1, SOURCES, 600, 56); the ground, uint8 (1, 600, 56); and the frame that followed,
+            uint8 (1, 600, 56).
+        count: How many at most.
+    """
+    candidates = tuple((*shift, lifts) for shift in shifts for lifts in (0, 1))
+    moves = Moves(candidates)
+    left, wrong = [], []
+    for frames, ground, after in scenes:
+        cell = (after != frames[:, 0]).any(-1)[0].nonzero().T
+        every = torch.arange(len(moves.lifts)).expand(*cell.shape, -1)
+        seen = pick(after, cell)[0]
+        wrong.append((moves(frames, ground, cell, every)[0] != seen[:, None]).sum(-1))
+        left.append(
+            torch.minimum(*((pick(part, cell)[0] != seen).sum(-1) for part in (frames[:, 0], ground)))
+        )
+    best, misses = torch.cat(left), torch.cat(wrong)
+    kept: list[Move] = []
+    while candidates and len(kept) < count:
+        after = torch.minimum(best[:, None], misses)
+        one = int(after.sum(0).argmin())
+        if after[:, one].sum() == best.sum():
+            break
+        best = after[:, one]
+        kept.append(candidates[one])
+    return tuple(kept)
+
+
+def find_shifts(changes: Iterable[tuple[Tensor, Tensor, Tensor]], count: int) -> tuple[Shift, ...]:
+    """The most frequent shifts of a game's sprites.
+
+    Connected pixels of one colour vote for the shift under which what had that colour before covers them best,
     by intersection over union; each with as many votes as it has pixels to be explained.
 
     Args:
-        changes: Frames before, uint8 (LAGS, 210, 160), the newest first; the frame that followed, uint8 (210, 160);
-            and a mask of the pixels to be explained, bool (210, 160).
+        changes: The sources, uint8 (SOURCES, 210, 160); the frame that followed, uint8 (210, 160); and a mask of the
+            pixels to be explained, bool (210, 160).
         count: How many at most.
     """
-    votes = torch.zeros(LAGS * _SIDE * _SIDE)
+    votes = torch.zeros(SOURCES * _SIDE * _SIDE)
     for before, after, mask in changes:
         for colour in after[mask].unique():
             unexplained = mask & (after == colour)
@@ -85,9 +135,9 @@ def find_moves(changes: Iterable[tuple[Tensor, Tensor, Tensor]], count: int) -> 
                 fit = _fit(before == colour, after[rows, columns] == colour, rows.start, columns.start)
                 if fit.max() >= _FIT:
                     votes[fit.argmax()] += unexplained[rows, columns].sum()
-    votes[_index((0, 0, 0))] = 0  # to keep a colour is no move
+    votes[_index((0, 0, 0))] = 0  # to keep a colour is no shift
     best = votes.sort(descending=True, stable=True).indices[:count]
-    return tuple(_move(int(index)) for index in best if votes[index])
+    return tuple(_shift(int(index)) for index in best if votes[index])
 
 
 def _blobs(mask: Tensor) -> Iterator[tuple[slice, slice]]:
@@ -98,7 +148,7 @@ def _blobs(mask: Tensor) -> Iterator[tuple[slice, slice]]:
 
 
 def _fit(before: Tensor, after: Tensor, top: int, left: int) -> Tensor:
-    """Intersection over union of a blob (H, W) at a place, and of what was before (LAGS, 210, 160) under each move."""
+    """Intersection over union of a blob (H, W) at a place, and of the sources (SOURCES, 210, 160) under each shift."""
     height, width = after.shape
     padded = F.pad(before.float(), (_REACH,) * 4)
     around = padded[:, None, top : top + height + 2 * _REACH, left : left + width + 2 * _REACH]
@@ -107,11 +157,11 @@ def _fit(before: Tensor, after: Tensor, top: int, left: int) -> Tensor:
     return (both / either).flatten()
 
 
-def _move(index: int) -> Move:
-    lag, place = divmod(index, _SIDE * _SIDE)
-    return lag, _REACH - place // _SIDE, _REACH - place % _SIDE
+def _shift(index: int) -> Shift:
+    kind, place = divmod(index, _SIDE * _SIDE)
+    return kind, _REACH - place // _SIDE, _REACH - place % _SIDE
 
 
-def _index(move: Move) -> int:
-    lag, down, right = move
-    return (lag * _SIDE + _REACH - down) * _SIDE + _REACH - right
+def _index(shift: Shift) -> int:
+    kind, down, right = shift
+    return (kind * _SIDE + _REACH - down) * _SIDE + _REACH - right

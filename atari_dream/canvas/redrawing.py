@@ -31,7 +31,8 @@ class Scene(NamedTuple):
     """What a frame is drawn from.
 
     Attributes:
-        frames: The present frame and those before it, the newest first, uint8 (B, LAGS, 600, 56).
+        frames: The present frame and those before it, the newest first, and what each cell showed before it last
+            changed, uint8 (B, SOURCES, 600, 56).
         ground: What each pixel showed when it last rested, uint8 (B, 600, 56).
     """
 
@@ -61,8 +62,7 @@ class Plan(NamedTuple):
 class Redrawing(nn.Module):
     """Draws the cells that may change. An untrained one keeps all.
 
-    Ways of a cell: to stay, to go back to its ground, and for each move, to show what has moved in: all of it, or
-    over the cell's ground only what was not ground where it came from.
+    Ways of a cell: to stay, to go back to its ground, and for each move, to show what has moved in.
 
     Args:
         colours: Palette codes of the game.
@@ -87,7 +87,7 @@ class Redrawing(nn.Module):
         self.register_buffer("slot", slot)
         self.register_buffer("colours", torch.tensor(colours, dtype=torch.uint8))
         self.moves = Moves(moves)
-        self.ways = 2 + 2 * len(moves)
+        self.ways = 2 + len(moves)
         self.drawn = drawn
         self.stir = Conv2d(channels, 1, 1)
         self.enter = Conv2d(channels, hidden, 1)
@@ -209,12 +209,8 @@ class Redrawing(nn.Module):
     def _shown(self, scene: Scene, cell: Tensor, way: Tensor) -> Tensor:
         """What cells, int64 (B, n), show in ways of theirs, int64 (B, n, W): uint8 (B, n, W, 56)."""
         present, ground = (pick(part, cell)[:, :, None] for part in (scene.present, scene.ground))
-        move = ((way - 2) // 2).clamp(min=0)
-        moved, lifted = (
-            self.moves(frames, cell, move) for frames in (scene.frames, scene.frames != scene.ground[:, None])
-        )
-        over = torch.where((way % 2 == 1)[..., None] & ~lifted, ground, moved)
-        return torch.where((way == 0)[..., None], present, torch.where((way == 1)[..., None], ground, over))
+        moved = self.moves(scene.frames, scene.ground, cell, (way - 2).clamp(min=0))
+        return torch.where((way == 0)[..., None], present, torch.where((way == 1)[..., None], ground, moved))
 
     def _slot(self, shown: Tensor) -> Tensor:
         """Places among the colours, int64, of palette codes."""

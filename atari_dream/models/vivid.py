@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_frame, to_grid
 from atari_dream.canvas.memory import LONGEST, Memory
-from atari_dream.canvas.moves import LAGS, find_moves
+from atari_dream.canvas.moves import LAGS, best_moves, find_shifts
 from atari_dream.canvas.recolouring import Recolouring, recolour
 from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
 from atari_dream.layers import (
@@ -40,7 +40,7 @@ from atari_dream.predictor import Domain, Frames, Lesson, Noise, Outcome, Start,
 from atari_dream.registry import register_model
 
 _LIVES = 8
-_MOVES, _DRAWN = 12, 0.98
+_SHIFTS, _MOVES, _DRAWN = 48, 24, 0.98
 
 
 @register_model("vivid")
@@ -57,7 +57,7 @@ class Vivid(OutcomePredictor):
         hidden: Channels between features and pixels.
         drawn: The most cells that are drawn in a step.
         sketch: Features of a cell that the memory keeps of each frame.
-        moves: Frames back, pixels down and to the right that a pixel's colour may come from; see `survey`.
+        moves: Where what a cell shows may come from, `canvas.moves.Move`; see `survey`.
     """
 
     context = 16
@@ -78,7 +78,7 @@ class Vivid(OutcomePredictor):
         super().__init__(domain)
         self.register_buffer("code", colour_code())
         coded = PIXELS * self.code.shape[1]
-        told = tuple((lag, down, right) for lag, down, right in moves)
+        told = tuple((kind, down, right, lifts) for kind, down, right, lifts in moves)
         self.redrawing = Redrawing(domain.colours, told, channels, hidden, drawn)
         self.present = Conv2d(coded, channels, 1)
         self.ground = Conv2d(coded, channels, 1)
@@ -155,7 +155,7 @@ class Vivid(OutcomePredictor):
     @classmethod
     def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
         """Finds the moves of a game, and how many cells it draws."""
-        changes, busy = [], []
+        changes, scenes, busy = [], [], []
         recolouring = Recolouring(tuple(range(256)), 1)
         for clip in clips:
             cells = to_cells(clip)
@@ -164,13 +164,15 @@ class Vivid(OutcomePredictor):
             for frame in cells[1:-1, None]:
                 memory = memory.take_in(frame, nothing, nothing)
             table = recolouring.table(recolouring.seen(memory.last, cells[-1:])[0])
-            stirred = recolour(table, memory.last) != cells[-1]
+            frames = _recoloured(memory, table)
+            stirred = frames[:, 0] != cells[-1]
             busy.append(int(stirred.any(-1).sum()))
             unknown = to_frame(stirred & (cells[-1] != memory.ground))[0]
-            changes.append((to_frame(memory.frames[0]), clip[-1], unknown))
+            changes.append((to_frame(frames[0]), clip[-1], unknown))
+            scenes.append((frames, memory.ground, cells[-1:]))
         drawn = np.quantile(busy, _DRAWN)
         return {
-            "moves": [list(move) for move in find_moves(changes, _MOVES)],
+            "moves": [list(move) for move in best_moves(find_shifts(changes, _SHIFTS), scenes, _MOVES)],
             "drawn": int(np.clip(8 * np.ceil(drawn / 8) + 24, 48, 192)),
         }
 
@@ -203,8 +205,7 @@ class Vivid(OutcomePredictor):
 
     def _scene(self, memory: Memory, table: Tensor) -> Scene:
         """What the next frame is drawn from, the present one recoloured."""
-        present = recolour(table, memory.last)
-        return Scene(torch.cat([present[:, None], memory.frames[:, 1:]], dim=1), memory.ground)
+        return Scene(_recoloured(memory, table), memory.ground)
 
     def _outcome(self, features: Tensor, coded: Tensor, frame: Tensor) -> Tensor:
         """Logits of reward, end and lives from what is known and what was drawn."""
@@ -221,3 +222,8 @@ class Vivid(OutcomePredictor):
     def _trace(self, memory: Memory, frame: Tensor) -> Tensor:
         """In which ways a frame came from what the memory holds, (B, 600, ways)."""
         return self.redrawing.traced(Scene(memory.frames, memory.ground), frame)
+
+
+def _recoloured(memory: Memory, table: Tensor) -> Tensor:
+    """The memory's frames, the present one recoloured, uint8 (B, SOURCES, 600, 56)."""
+    return torch.cat([recolour(table, memory.last)[:, None], memory.frames[:, 1:]], dim=1)
