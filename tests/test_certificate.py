@@ -11,7 +11,7 @@ from conftest import make_checkpoint
 from torch import Tensor
 
 from atari_dream import certificate
-from atari_dream.bundled import bundled_checkpoint, bundled_pool
+from atari_dream.bundled import bundled_pool, revisions
 from atari_dream.certificate import FORCED, FREE, STARTS, forced, kind, verify, write_certificate
 from atari_dream.checkpoint import load_checkpoint
 from atari_dream.cli import run
@@ -19,6 +19,7 @@ from atari_dream.cli import verify as command
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, write_json
+from atari_dream.games import GAMES
 from atari_dream.models.copy_last import CopyLast
 from atari_dream.predictor import Domain, Predictor, State
 from atari_dream.starts import StartPool
@@ -119,9 +120,9 @@ def test_the_bundled_weights_hold(capsys: pytest.CaptureFixture[str]) -> None:
         run(["verify", "--json"])
     rows = json.loads(capsys.readouterr().out)
     assert not ended.value.code and all(row["holds"] for row in rows)
-    assert {"game": "pacman", "revision": bundled_checkpoint("pacman").name}.items() <= rows[
-        -1
-    ].items() or rows
+    wanted = [(game, revision) for game in GAMES for revision in revisions(game)]
+    assert [(row["game"], row["revision"]) for row in rows] == wanted
+    assert {game for game, _ in wanted} == set(GAMES)
 
 
 def test_the_command_tells_what_differs(
@@ -133,4 +134,5 @@ def test_the_command_tells_what_differs(
         run(["verify", "--game", "pacman"])
     assert ended.value.code == 1
     told = capsys.readouterr().out.splitlines()
+    assert len(told) == len(revisions("pacman"))
     assert told[0] == "pacman r1: DIFFERS, by frame hashes: 7 of 8 rollouts of 32 steps equal"

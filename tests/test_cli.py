@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+from atari_dream import bundled
 from atari_dream.cli import COMMANDS, cli, record, run
 from atari_dream.cli.record import make_player
 from atari_dream.episodes import EpisodeStore
@@ -80,7 +81,6 @@ def test_the_overview_lists_every_command(capsys: Captured) -> None:
     ("arguments", "message"),
     [
         (["recrod"], "unknown command 'recrod': allowed are record, .*; nearest is 'record'"),
-        (["verify", "--game", "qbert"], "no weights are bundled for game 'qbert'"),
         (["models", "--jsn"], "No such option.*--jsn.*--json"),
         (["record", "--steps", "10", "--out", "x"], "Missing option '--game'"),
         (
@@ -104,6 +104,14 @@ def test_bad_usage_is_one_line_and_exit_code_2(
     assert told.out == ""
     assert re.search(message, check_one_line(told.err))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_game_without_weights_has_nothing_to_verify(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "ROOT", tmp_path)
+    assert call("verify", "--game", "qbert") == 2
+    assert "no weights are bundled for game 'qbert'" in check_one_line(capsys.readouterr().err)
 
 
 def test_an_interrupt_is_one_line_and_exit_code_130(
