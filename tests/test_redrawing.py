@@ -194,6 +194,21 @@ def test_what_moves_goes_on(layer: Redrawing, features: torch.Tensor) -> None:
     assert torch.equal(layer.draw(layer.plan(features, resting(layer)), now, CALM), now.present)
 
 
+def test_neighbours_agree(layer: Redrawing, features: torch.Tensor) -> None:
+    layer.choose.weight.zero_()
+    layer.choose.bias.zero_()  # type: ignore[union-attr]
+    odds = torch.zeros(2, 600, layer.ways)
+    odds[:, 100:160, 1] = 2.0
+    odds[:, 129, 0] = 3.0  # on its own it would stay
+    odds[:, 300, 0] = 3.0
+    guess = torch.full((2, 600), 3.0)
+    layer.drawn = 600
+    drawn = layer.draw(Plan(features, guess, odds), scene(77, ground=42), CALM)
+    assert (drawn[:, 100:160] == 42).all() and (drawn[:, 300] == 77).all()
+    guess[:, 100:129] = guess[:, 130:160] = -3.9  # they hardly count
+    assert (layer.draw(Plan(features, guess, odds), scene(77, ground=42), CALM)[:, 129] == 77).all()
+
+
 def test_chance_can_be_read_off_what_came(layer: Redrawing, features: torch.Tensor) -> None:
     layer.drawn = 600
     now = scene(14)

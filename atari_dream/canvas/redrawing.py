@@ -3,7 +3,8 @@
 What cannot be known, such as where a ghost turns, is not for each pixel to guess: the likeliest colour of each would
 be no ghost at all. A cell as a whole stays as it is, goes back to its ground, or shows what has moved in, with what lay
 under it or over its own ground; and single pixels are touched up. A step takes one way by its odds, with one draw for
-all cells, so that those of a sprite go together; that draw is held back, since luck that is rare tears sprites.
+all cells, so that those of a sprite go together; and cells that are likely to change lend their neighbours their odds,
+since what is right for a part of a sprite is right for the rest.
 What moved is likely to go on: in which ways the cells came about is read off the frames, and adds to the odds directly.
 Which way is right is told by how many pixels it gets wrong, not by what touches could mend: touches that learn first
 would leave the ways nothing to learn.
@@ -22,7 +23,7 @@ from atari_dream.layers import Conv2d, silu, strata
 _CHANGED, _DOUBTFUL = 40, 16
 _POSSIBLE = -4.0
 _CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
-_WRONG, _LUCK = 2.0, 0.5
+_WRONG, _AGREE = 2.0, 5.0
 _TRACED, _INERTIA = 64, 0.5
 _ROW = 8
 
@@ -122,9 +123,13 @@ class Redrawing(nn.Module):
 
     def draw(self, plan: Plan, scene: Scene, chance: Tensor) -> Tensor:
         """The next frame, uint8 (B, 600, 56); Gumbel noise (B, ways) decides on ways."""
-        _, cell = plan.stirred.topk(self.drawn, dim=1)
+        likely, cell = plan.stirred.topk(self.drawn, dim=1)
         odds, *touches = self._tell(plan, cell)
-        return self._redrawn(plan, scene, cell, odds + _LUCK * chance[:, None], touches)
+        told = odds.log_softmax(-1) * likely.sigmoid()[..., None]
+        every = put(told.new_zeros(*plan.stirred.shape, self.ways), cell, told)
+        around = from_grid(F.avg_pool2d(to_grid(every), 3, stride=1, padding=1))
+        agreed = odds + _AGREE * pick(around, cell)
+        return self._redrawn(plan, scene, cell, agreed + chance[:, None], touches)
 
     def retrace(self, plan: Plan, scene: Scene, target: Tensor) -> Tensor:
         """What it would have drawn, had chance had it that a frame came about, uint8 (B, 600, 56)."""
