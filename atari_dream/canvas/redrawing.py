@@ -61,7 +61,7 @@ class Plan(NamedTuple):
 
 
 class Redrawing(nn.Module):
-    """Draws the cells that may change. An untrained one keeps all.
+    """Draws the cells that may change. An untrained one keeps all that rests.
 
     Ways of a cell: to stay, to go back to its ground, and for each move, to show what has moved in.
 
