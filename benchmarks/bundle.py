@@ -3,8 +3,7 @@
 Run, for some games or for all:
 `python benchmarks/bundle.py pools [GAME ...]`: the starts.
 `python benchmarks/bundle.py weights [GAME ...]` (`make weights`): records games, trains on them, and puts the next
-revision of weights where the package finds it, with its card. About an hour a game on a core; what was interrupted
-goes on, what is done is skipped.
+revision of weights where the package finds it, with its card. What was interrupted goes on, what is done is skipped.
 `python benchmarks/bundle.py doubt [GAME ...]`: calibrates the doubt of the newest weights.
 `python benchmarks/bundle.py card [GAME ...]`: measures the newest weights, and writes their card.
 How Ms. Pac-Man's r1 came about, `benchmarks/LOG.md` says.

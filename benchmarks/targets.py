@@ -137,16 +137,18 @@ def beats_floors(key: str) -> Callable[[Weights], str]:
 
 def beats_references(weights: Weights) -> str:
     """Paired difference to whichever reference predictor of ten minutes is least wrong, at the early steps."""
+    draws, references = resample(_count(weights)), {}
+    for path in sorted((KEPT / weights.game).glob("*/per_start.npz")):
+        references[path.parent.name] = arrays_of(path)
+        if not np.array_equal(references[path.parent.name]["starts"], weights.sums["starts"]):
+            raise UsageError(f"{path} was measured on other starts: measure it anew")
     bands = []
     for step in PIXEL_STEPS:
-        draws = resample(_count(weights))
-        mine, found = _share(weights.sums, weights.name, step, draws), []
-        for folder in sorted((KEPT / weights.game).glob("*/per_start.npz")):
-            sums = arrays_of(folder)
-            if not np.array_equal(sums["starts"], weights.sums["starts"]):
-                raise UsageError(f"{folder} was measured on other starts: measure it anew")
-            name = next(key for key in sums if key.endswith("/starts/moving_wrong")).partition("/starts/")[0]
-            found.append(interval((_share(sums, name, step, draws) - mine)[:, None])[0])
+        mine = _share(weights.sums, weights.name, step, draws)
+        found = [
+            interval((_share(sums, name, step, draws) - mine)[:, None])[0]
+            for name, sums in references.items()
+        ]
         bands.append(min((band for band in found if band), key=lambda band: band[0], default=None))
     told = [band for band in bands if band]
     text = "; ".join(f"[{low:+.3f}, {high:+.3f}]" for low, high in told)

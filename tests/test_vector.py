@@ -146,12 +146,12 @@ def test_bundled_weights_dream_the_same_at_any_batch_size(weights: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", sorted(ROOT.glob("pacman/weights/r*")), ids=str)
+@pytest.mark.parametrize("weights", sorted(ROOT.glob("*/weights/r*")), ids=str)
 @pytest.mark.parametrize(("lanes", "threads", "steps"), [(64, 2, 2), (1024, 1, 1)])
 def test_bundled_weights_dream_the_same_in_a_crowd(
     lanes: int, threads: int, steps: int, weights: Path
 ) -> None:
-    """Starts are few, as burning them in takes longer than the dream; one game has weights of each model."""
+    """Starts are few, as burning them in takes longer than the dream."""
     options = {"checkpoint": f"bundled@{weights.name}", "device": "cpu"}
     chosen, count = [0, lanes // 2 + 3, lanes - 1], torch.get_num_threads()
 

@@ -95,25 +95,28 @@ def best_moves(
     """
     candidates = tuple((*shift, lifts) for shift in shifts for lifts in (0, 1))
     moves = Moves(candidates)
-    left, wrong = [], []
-    for frames, ground, after in scenes:
-        cell = (after != frames[:, 0]).any(-1)[0].nonzero().T
-        every = torch.arange(len(moves.lifts)).expand(*cell.shape, -1)
-        seen = pick(after, cell)[0]
-        wrong.append((moves(frames, ground, cell, every)[0] != seen[:, None]).sum(-1))
-        left.append(
-            torch.minimum(*((pick(part, cell)[0] != seen).sum(-1) for part in (frames[:, 0], ground)))
-        )
-    best, misses = torch.cat(left), torch.cat(wrong)
+    still, moved = (
+        torch.cat(misses) for misses in zip(*(_misses(moves, *one) for one in scenes), strict=True)
+    )
     kept: list[Move] = []
     while candidates and len(kept) < count:
-        after = torch.minimum(best[:, None], misses)
-        one = int(after.sum(0).argmin())
-        if after[:, one].sum() == best.sum():
+        left = torch.minimum(still[:, None], moved)
+        one = int(left.sum(0).argmin())
+        if left[:, one].sum() == still.sum():
             break
-        best = after[:, one]
+        still = left[:, one]
         kept.append(candidates[one])
     return tuple(kept)
+
+
+def _misses(moves: Moves, frames: Tensor, ground: Tensor, follows: Tensor) -> tuple[Tensor, Tensor]:
+    """Wrong pixels of the n cells that change: (n,) without a move, kept or as their ground; (n, N) with each."""
+    cell = (follows != frames[:, 0]).any(-1)[0].nonzero().T
+    every = torch.arange(len(moves.lifts)).expand(*cell.shape, -1)
+    wanted = pick(follows, cell)[0]
+    kept, bare = ((pick(part, cell)[0] != wanted).sum(-1) for part in (frames[:, 0], ground))
+    moved = (moves(frames, ground, cell, every)[0] != wanted[:, None]).sum(-1)
+    return torch.minimum(kept, bare), moved
 
 
 def find_shifts(changes: Iterable[tuple[Tensor, Tensor, Tensor]], count: int) -> tuple[Shift, ...]:
