@@ -137,9 +137,13 @@ class Entry:
 
 
 def open_entries(
-    checkpoints: list[str], pool: StartPool, device: str | torch.device = "cpu", best_of: int = 1
+    checkpoints: list[str],
+    pool: StartPool,
+    device: str | torch.device = "cpu",
+    best_of: int = 1,
+    mode: bool = True,
 ) -> list[Entry]:
-    """The three controls and each checkpoint: as sampled, as its mode and, if asked for, as its best of several.
+    """The three controls and each checkpoint: as sampled and, if asked for, as its mode and its best of several.
 
     Raises:
         UsageError: If a checkpoint cannot be opened or two have one name.
@@ -152,7 +156,8 @@ def open_entries(
         if opened.name in [entry.name for entry in entries]:
             raise UsageError(f"two checkpoints are named {opened.name!r}: rename a folder")
         entries.append(Entry(opened.name, "checkpoint", opened.predictor))
-        entries.append(Entry(f"{opened.name}:mode", "checkpoint", opened.predictor, 0.0))
+        if mode:
+            entries.append(Entry(f"{opened.name}:mode", "checkpoint", opened.predictor, 0.0))
         if best_of > 1:
             name = f"{opened.name}:best{best_of}"
             entries.append(Entry(name, "checkpoint", opened.predictor, samples=best_of))

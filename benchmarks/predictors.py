@@ -28,7 +28,7 @@ from atari_dream.errors import UsageError
 from atari_dream.files import FORMAT, read_json, write_json
 from atari_dream.games import GAMES
 
-SETTINGS = "--batch 8 --context 4 --horizon 6 --beta 5 --workers 0 --validate-every 200 --device cpu"
+SETTINGS = "--batch 4 --context 4 --horizon 3 --beta 5 --workers 0 --validate-every 200 --device cpu"
 TASKS = {"speed": "predictor_speed", "gallery": "predictor_gallery", "tables": "predictor_tables"}
 
 _children: set[subprocess.Popen[bytes]] = set()
@@ -115,7 +115,7 @@ def _plan(row: Row, options: argparse.Namespace) -> dict[str, str]:
     )
     budget = f"{time} {SETTINGS} --precision {options.precision} --seed {options.seed}"
     place = f"--data out/bundle/{row.game}-train --out {row.checkpoint}"
-    drift = f"--checkpoint {row.checkpoint} {_protocol(options)} --workers 0 --device cpu"
+    drift = f"--checkpoint {row.checkpoint} {_protocol(options)} --no-mode --workers 0 --device cpu"
     return {
         "budget": budget,
         "training": f"train --model {row.model} --game {row.game} {place} {budget}",

@@ -81,6 +81,8 @@ def test_duplicate_names_are_refused(pool: StartPool, store: EpisodeStore, tmp_p
     assert sorted(entry.name for entry in opened[:3]) == ["background", "copy_last", "emulator"]
     best = open_entries([twins[0]], pool, best_of=8)[-1]
     assert (best.name, best.temperature, best.samples) == ("same:best8", 1.0, 8)
+    alone = open_entries([twins[0]], pool, mode=False)
+    assert [entry.name for entry in alone[3:]] == ["same"]
 
 
 def test_a_checkpoint_of_another_frame_skip_is_refused(

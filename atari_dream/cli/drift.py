@@ -47,6 +47,7 @@ from atari_dream.summary import summarise
 @click.option(
     "--best-of", type=click.IntRange(min=1), default=1, help="Also score the best of so many samples."
 )
+@click.option("--mode/--no-mode", default=True, help="Also measure each checkpoint's likeliest dream.")
 @click.option(
     "--compare",
     multiple=True,
@@ -80,6 +81,7 @@ def drift(
     control: int,
     long_runs: int,
     best_of: int,
+    mode: bool,
     compare: tuple[Path, ...],
     lpips: Path | None,
     fvd: Path | None,
@@ -99,7 +101,7 @@ def drift(
     source = StartPool.load(pool, game) if pool else bundled_pool(game)
     protocol = Protocol.of(source, starts, horizon, seed, actions, control, long_runs)
     wanted = list(checkpoints) or (["bundled"] if has_weights(game) else [])
-    entries = open_entries(wanted, source, pick_device(device), best_of)
+    entries = open_entries(wanted, source, pick_device(device), best_of, mode)
     listed = [(entry.name, str(entry.kind)) for entry in entries]
     earlier = [load_drift(folder, protocol) for folder in compare]
     for names, _ in earlier:
