@@ -11,6 +11,7 @@ from model_cases import actions, build, play
 from atari_dream import noise
 from atari_dream.bundled import bundled_pool
 from atari_dream.canvas.cells import to_cells
+from atari_dream.canvas.counts import NUMBERS
 from atari_dream.canvas.moves import LAGS, SOURCES
 from atari_dream.episodes import EpisodeStore
 from atari_dream.files import read_json
@@ -66,11 +67,12 @@ def test_the_memory_begins_with_the_context(store: EpisodeStore) -> None:
 def test_what_is_drawn_matters_for_what_is_earned(store: EpisodeStore) -> None:
     predictor = build("vivid", domain_of(store, 4))
     assert isinstance(predictor, Vivid)
-    features, coded = torch.randn(1, 4, 30, 20), predictor._coded(torch.zeros(1, 600, 56, dtype=torch.uint8))
-    shown = torch.zeros(1, 600, 56, dtype=torch.uint8)
-    nothing = predictor._outcome(features, coded, shown)
+    present, lives = torch.zeros(1, 600, 56, dtype=torch.uint8), torch.tensor([3])
+    loose = torch.zeros(1, 600, NUMBERS)
+    shown = present.clone()
+    nothing = predictor._outcome(present, shown, loose, lives)
     shown[0, 590] = 14
-    assert not torch.equal(predictor._outcome(features, coded, shown), nothing)
+    assert not torch.equal(predictor._outcome(present, shown, loose, lives), nothing)
 
 
 def test_its_survey_finds_moves_and_is_the_same_every_time(store: EpisodeStore) -> None:

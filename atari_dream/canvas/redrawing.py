@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     Attributes:
         features: (B, channels, 30, 20).
         stirred: How likely each cell is to change, logits (B, 600).
-        onward: How likely each way is if what moved goes on, to be added to its logit, (B, 600, ways).
+        onward: How likely each way is if what moved goes on or obeys, to be added to its logit, (B, 600, ways).
     """
 
     features: Tensor
@@ -105,9 +105,15 @@ class Redrawing(nn.Module):
             for way in range(self.ways):
                 self.onward.weight[1 + way, way :: self.ways] = _INERTIA
 
-    def plan(self, features: Tensor, traces: Tensor) -> Plan:
-        """Looks ahead, from features (B, channels, 30, 20) and the traces of the last frames, (B, 600, LAGS * ways)."""
-        onward = from_grid(self.onward(to_grid(traces))).float()
+    def plan(self, features: Tensor, traces: Tensor, reflex: Tensor) -> Plan:
+        """Looks ahead.
+
+        Args:
+            features: (B, channels, 30, 20).
+            traces: In which ways the last frames came about, the newest first, (B, 600, LAGS * ways).
+            reflex: What the action adds to the logits of change and of each way, (B, 600, 1 + ways).
+        """
+        onward = (from_grid(self.onward(to_grid(traces))) + reflex).float()
         stirred = from_grid(self.stir(features))[..., 0].float() + onward[..., 0]
         return Plan(features, stirred, onward[..., 1:])
 

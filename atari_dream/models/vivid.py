@@ -7,9 +7,9 @@ touched up. Nothing can blur, what a sprite has covered comes back as it was, an
 untrained model is nearly copy-last, and one that sends all that moves back to its ground is the eraser. What to
 remember is not learnt: pixels count how long they have rested, cells how long ago they changed and how long they had
 rested before (the beat of Space Invaders), and the last frames are kept (what flickers), with the ways in which each
-came about (what moves goes on). It learns along the way that led to each target, as from a posterior: taught on a
-sampled future, it would learn to undo it.
-Reward, end and lives are read off what was drawn, so they go with what is shown: a score that rises, a dot that goes.
+came about (what moves goes on). What an action does to what moves has a short way of its own. It learns along the way
+that led to each target, as from a posterior: taught on a sampled future, it would learn to undo it.
+Reward, end and lives are read off what was drawn, so they go with what is shown: a dot that goes, a ship that bursts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,16 +21,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_frame, to_grid
+from atari_dream.canvas.counts import ColourCounts
 from atari_dream.canvas.memory import LONGEST, Memory
 from atari_dream.canvas.moves import LAGS, best_moves, find_shifts
 from atari_dream.canvas.recolouring import Recolouring, recolour
 from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
+from atari_dream.canvas.reflex import Reflex
+from atari_dream.canvas.tally import Tally
 from atari_dream.layers import (
     GRID,
     ActionEmbedding,
     Conv2d,
     ConvTranspose2d,
-    OutcomeHead,
     ResidualBlock,
     colour_code,
     silu,
@@ -96,8 +98,9 @@ class Vivid(OutcomePredictor):
         self.up = ConvTranspose2d(deep, channels, 2, stride=2)
         self.leave = Conv2d(channels, channels, 3, padding=1)
         self.recolouring = Recolouring(domain.colours, channels)
-        self.witness = Conv2d(coded, channels, 1)
-        self.outcome = OutcomeHead(channels, sum(self.outcomes.values()))
+        self.counts = ColourCounts()
+        self.reflex = Reflex(domain.frame_skip, self.redrawing.ways, hidden)
+        self.tally = Tally(sum(self.outcomes.values()), channels)
         self.noise = {"way": Noise("gumbel", (self.redrawing.ways,)), **self.noise}
         self.practice = {"cells": Noise("gumbel", (CELLS,))}
 
@@ -120,11 +123,11 @@ class Vivid(OutcomePredictor):
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
         """Predicts one agent step."""
         memory, coded = self._take_in(state)
-        lives = state[-1]
+        lives, loose = state[-1], self._loose(memory)
         features = self._features(memory, coded, action, lives)
-        plan, colours = self.redrawing.plan(features, memory.traces), self.recolouring(features)
+        plan, colours = self._plan(features, memory, loose, action), self.recolouring(features)
         frame = self._draw(memory, plan, colours, noise["way"])
-        outcome = self.tell(self._outcome(features, coded, frame), lives, noise)
+        outcome = self.tell(self._outcome(memory.last, frame, loose, lives), lives, noise)
         return (frame, *memory, outcome.lives.clone()), outcome
 
     def decode(self, state: State) -> Frames:
@@ -137,15 +140,15 @@ class Vivid(OutcomePredictor):
         """Predicts one step; the pixels are told which colours really changed."""
         memory, coded = self._take_in(state)
         lives, present, follows = state[-1], memory.last, to_cells(target.frame)
-        features = self._features(memory, coded, action, lives)
-        plan, colours = self.redrawing.plan(features, memory.traces), self.recolouring(features)
+        features, loose = self._features(memory, coded, action, lives), self._loose(memory)
+        plan, colours = self._plan(features, memory, loose, action), self.recolouring(features)
         following, there = self.recolouring.seen(present, follows)
         missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
         scene = self._scene(memory, self.recolouring.table(following))
         with torch.no_grad():
             frame = self.redrawing.retrace(plan, scene, follows)
         terms = self.redrawing.nll(plan, scene, follows, noise["cells"]) | {"colours": missed.sum(1)}
-        terms |= self.outcome_terms(self._outcome(features, coded, frame), lives, target)
+        terms |= self.outcome_terms(self._outcome(present, frame, loose, lives), lives, target)
         return Lesson((frame, *memory, lives_after(lives, target)), terms)
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
@@ -198,6 +201,10 @@ class Vivid(OutcomePredictor):
         known = fine + self.up(silu(self.think(self.down(silu(fine)))))
         return known + self.leave(silu(known))
 
+    def _plan(self, features: Tensor, memory: Memory, loose: Tensor, action: Tensor) -> Plan:
+        """What is known of the cells to be drawn."""
+        return self.redrawing.plan(features, memory.traces, self.reflex(loose, memory.traces, action))
+
     def _draw(self, memory: Memory, plan: Plan, colours: Tensor, chance: Tensor) -> Tensor:
         """The next frame, uint8 (B, 600, 56)."""
         scene = self._scene(memory, self.recolouring.table(colours.argmax(-1)))
@@ -207,9 +214,15 @@ class Vivid(OutcomePredictor):
         """What the next frame is drawn from, the present one recoloured."""
         return Scene(_recoloured(memory, table), memory.ground)
 
-    def _outcome(self, features: Tensor, coded: Tensor, frame: Tensor) -> Tensor:
-        """Logits of reward, end and lives from what is known and what was drawn."""
-        return self.outcome(features + self.witness(to_grid(self._coded(frame) - coded)))
+    def _outcome(self, present: Tensor, frame: Tensor, loose: Tensor, lives: Tensor) -> Tensor:
+        """Logits of reward, end and lives from what was drawn over the present frame, both uint8 (B, 600, 56)."""
+        changed = present != frame
+        gone, come = (self.counts(cells, changed) for cells in (present, frame))
+        return self.tally(loose, gone, come, lives)
+
+    def _loose(self, memory: Memory) -> Tensor:
+        """Counts of the colours that are not ground, (B, 600, NUMBERS)."""
+        return self.counts(memory.last, memory.last != memory.ground)
 
     def _coded(self, cells: Tensor) -> Tensor:
         """Fixed random codes of the pixels' colours, (B, 600, 224)."""
