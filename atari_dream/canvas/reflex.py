@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from atari_dream.canvas.cells import from_grid, to_grid
 from atari_dream.canvas.counts import NUMBERS
-from atari_dream.layers import ActionEmbedding, Conv2d, silu
+from atari_dream.layers import GRID, ActionEmbedding, Conv2d, silu
 
 _LAGS = 2
 
@@ -27,19 +27,22 @@ class Reflex(nn.Module):
     def __init__(self, frame_skip: int, ways: int, hidden: int) -> None:
         super().__init__()
         self._traced = _LAGS * ways
-        self.look = Conv2d(NUMBERS + self._traced, hidden, 3, padding=1)
+        self.look = Conv2d(2 * NUMBERS + self._traced, hidden, 3, padding=1)
+        self.place = nn.Parameter(torch.zeros(1, hidden, *GRID))
         self.act = ActionEmbedding(frame_skip, hidden)
         self.tell = Conv2d(hidden, 1 + ways, 1)
         nn.init.zeros_(self.tell.weight)
         nn.init.zeros_(self.tell.bias)  # type: ignore[arg-type]
 
-    def forward(self, loose: Tensor, traces: Tensor, action: Tensor) -> Tensor:
+    def forward(self, every: Tensor, loose: Tensor, traces: Tensor, action: Tensor) -> Tensor:
         """What is to be added to the logits of change and of each way, (B, 600, 1 + ways).
 
         Args:
-            loose: Counts of the colours that are not ground, (B, 600, NUMBERS).
+            every: Counts of all colours, (B, 600, NUMBERS).
+            loose: Of those that are not ground, (B, 600, NUMBERS).
             traces: In which ways the last frames came about, the newest first, (B, 600, LAGS * ways).
             action: uint8 (B, frame_skip).
         """
-        seen = torch.cat([loose, traces[..., : self._traced]], dim=-1)
-        return from_grid(self.tell(silu(self.look(to_grid(seen))) * (1 + self.act(action))))
+        seen = torch.cat([every, loose, traces[..., : self._traced]], dim=-1)
+        hidden = silu(self.look(to_grid(seen)) + self.place)
+        return from_grid(self.tell(hidden * (1 + self.act(action))))

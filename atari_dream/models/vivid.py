@@ -203,7 +203,8 @@ class Vivid(OutcomePredictor):
 
     def _plan(self, features: Tensor, memory: Memory, loose: Tensor, action: Tensor) -> Plan:
         """What is known of the cells to be drawn."""
-        return self.redrawing.plan(features, memory.traces, self.reflex(loose, memory.traces, action))
+        every = self.counts(memory.last, torch.ones_like(memory.last, dtype=torch.bool))
+        return self.redrawing.plan(features, memory.traces, self.reflex(every, loose, memory.traces, action))
 
     def _draw(self, memory: Memory, plan: Plan, colours: Tensor, chance: Tensor) -> Tensor:
         """The next frame, uint8 (B, 600, 56)."""
