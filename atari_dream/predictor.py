@@ -21,6 +21,18 @@ State = tuple[Tensor, ...]
 """Batch-first tensors that hold everything a predictor knows of its lanes."""
 
 
+class Clip(NamedTuple):
+    """Steps of a game.
+
+    Attributes:
+        frames: Palette codes, uint8 (L, 210, 160).
+        rewards: Game points earned on the way to each, float32 (L,).
+    """
+
+    frames: Tensor
+    rewards: Tensor
+
+
 class Start(NamedTuple):
     """Where dreams begin: real play up to a real state. `actions[:, i]` led to `frames[:, i]`.
 
@@ -218,8 +230,8 @@ class Predictor(nn.Module):
         return {}
 
     @classmethod
-    def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
-        """What it is to be built with, read off frames of the training split, uint8 (L, 210, 160) each."""
+    def survey(cls, clips: Iterable[Clip]) -> dict[str, Any]:
+        """What it is to be built with, read off clips of the training split."""
         return {}
 
     @classmethod

@@ -26,7 +26,7 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, whole
 from atari_dream.objectives import PIXEL_WEIGHT
-from atari_dream.predictor import Predictor
+from atari_dream.predictor import Clip, Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.training_config import TrainingConfig
 from atari_dream.validation import validate
@@ -308,7 +308,11 @@ def _built(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
         told = read_json(Path(config.init) / "config.json", "checkpoint")["config"]
     else:
         windows = Windows(store, "train", _SURVEY_STEPS, 1, 1, config.frame_skip)
-        told = model_class(config.model).survey(windows[k].frames[0] for k in range(_SURVEY_CLIPS))
+        clips = (
+            Clip(batch.frames[0], batch.rewards[0])
+            for batch in map(windows.__getitem__, range(_SURVEY_CLIPS))
+        )
+        told = model_class(config.model).survey(clips)
     return {**told, **config.config}
 
 

@@ -16,6 +16,7 @@ from atari_dream.canvas.moves import LAGS, SOURCES
 from atari_dream.episodes import EpisodeStore
 from atari_dream.files import read_json
 from atari_dream.models.vivid import Vivid
+from atari_dream.predictor import Clip
 from atari_dream.registry import create_model
 from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
@@ -50,7 +51,7 @@ def test_only_so_many_cells_change_in_a_step(store: EpisodeStore) -> None:
     start = bundled_pool("pacman").batch(np.arange(5))
     _, _, frames = play(predictor, start, noise.key_of(torch.arange(5)), actions(3))
     changed = [(to_cells(after) != to_cells(before)).any(-1).sum(1) for before, after in pairwise(frames)]
-    assert 0 < torch.stack(changed).max() <= predictor.redrawing.drawn
+    assert 0 < torch.stack(changed).max() <= predictor.redrawing.drawn + predictor.display.count
 
 
 def test_the_memory_begins_with_the_context(store: EpisodeStore) -> None:
@@ -75,9 +76,29 @@ def test_what_is_drawn_matters_for_what_is_earned(store: EpisodeStore) -> None:
     assert not torch.equal(predictor._outcome(present, shown, loose, lives), nothing)
 
 
+def test_the_display_follows_what_is_earned_and_does_not_tell_it(store: EpisodeStore) -> None:
+    predictor = build("vivid", domain_of(store, 4))
+    assert isinstance(predictor, Vivid)
+    predictor.display.earned.mul_(50.0)
+    cells = predictor.display.cells.tolist()
+    state = predictor.init(bundled_pool("pacman").batch(np.arange(1)))
+    action = torch.zeros(1, 4, dtype=torch.uint8)
+    shown = []
+    for place in range(len(predictor.domain.rewards)):
+        drawn = {name: torch.zeros(1, *spec.shape) for name, spec in predictor.noise.items()}
+        drawn["reward"][0, place] = 1e6
+        after, outcome = predictor.step(state, action, drawn)
+        assert outcome.reward == predictor.domain.rewards[place]
+        shown.append(after[0][0])
+    everywhere = torch.stack(shown)
+    differs = (everywhere != everywhere[0]).any(0).any(-1).nonzero()[:, 0].tolist()
+    assert differs and set(differs) <= set(cells)
+
+
 def test_its_survey_finds_moves_and_is_the_same_every_time(store: EpisodeStore) -> None:
     windows = Windows(store, "train", 16, 1, 1, 4)
-    told = [Vivid.survey(windows[k].frames[0] for k in range(30)) for _ in range(2)]
+    clips = [Clip(windows[k].frames[0], windows[k].rewards[0]) for k in range(30)]
+    told = [Vivid.survey(clips) for _ in range(2)]
     assert told[0] == told[1]
     moves = np.array(told[0]["moves"])
     assert len(moves) > 4 and (moves[:, 0] < SOURCES).all() and moves[:, :3].any(1).all()

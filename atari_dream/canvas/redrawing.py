@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import PIXELS, from_grid, pick, put, to_grid
+from atari_dream.canvas.cells import PIXELS, ROW, from_grid, pick, put, to_grid
 from atari_dream.canvas.moves import LAGS, Move, Moves
 from atari_dream.layers import Conv2d, silu, strata
 
@@ -25,7 +25,6 @@ _POSSIBLE = -4.0
 _CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
 _WRONG, _AGREE = 2.0, 5.0
 _TRACED, _INERTIA = 64, 0.5
-_ROW = 8
 
 
 class Scene(NamedTuple):
@@ -135,20 +134,22 @@ class Redrawing(nn.Module):
         every = put(told.new_zeros(*plan.stirred.shape, self.ways), cell, told)
         around = from_grid(F.avg_pool2d(to_grid(every), 3, stride=1, padding=1))
         agreed = odds + _AGREE * pick(around, cell)
-        return self._redrawn(plan, scene, cell, agreed + chance[:, None], touches)
+        return self._with(plan, scene, cell, self._drawn(scene, cell, agreed + chance[:, None], touches))
 
     def retrace(self, plan: Plan, scene: Scene, target: Tensor) -> Tensor:
         """What it would have drawn, had chance had it that a frame came about, uint8 (B, 600, 56)."""
         _, cell = plan.stirred.topk(self.drawn, dim=1)
         odds, *touches = self._tell(plan, cell)
-        return self._redrawn(
-            plan, scene, cell, odds.log_softmax(-1) + self._fit(scene, cell, target)[0], touches
-        )
+        likely = odds.log_softmax(-1) + self._fit(scene, cell, target)[0]
+        return self._with(plan, scene, cell, self._drawn(scene, cell, likely, touches))
 
-    def _redrawn(
-        self, plan: Plan, scene: Scene, cell: Tensor, likely: Tensor, touches: list[Tensor]
-    ) -> Tensor:
-        """The frame with some cells, int64 (B, n), in their likeliest ways, (B, n, ways), and touched up."""
+    def draw_at(self, cell: Tensor, plan: Plan, scene: Scene) -> Tensor:
+        """What some cells, int64 (B, n), likeliest show, whether they are likely to change or not, uint8 (B, n, 56)."""
+        odds, *touches = self._tell(plan, cell)
+        return self._drawn(scene, cell, odds, touches)
+
+    def _drawn(self, scene: Scene, cell: Tensor, likely: Tensor, touches: list[Tensor]) -> Tensor:
+        """Some cells, int64 (B, n), in their likeliest ways, (B, n, ways), and touched up: uint8 (B, n, 56)."""
         touched, paint = touches
         shown = self._shown(scene, cell, likely.argmax(-1, keepdim=True))[:, :, 0]
         touched = touched.sigmoid()
@@ -156,7 +157,10 @@ class Redrawing(nn.Module):
         best, place = share.max(-1)
         kept = 1 - touched + share.gather(-1, self._slot(shown)[..., None])[..., 0]
         colour = self.colours.index_select(0, place.flatten()).view(place.shape)
-        drawn = torch.where(best > kept, colour, shown)
+        return torch.where(best > kept, colour, shown)
+
+    def _with(self, plan: Plan, scene: Scene, cell: Tensor, drawn: Tensor) -> Tensor:
+        """The present frame with those of some cells, int64 (B, n), that may change as drawn, uint8 (B, n, 56)."""
         possible = (plan.stirred.gather(1, cell) > _POSSIBLE)[..., None]
         return put(scene.present, cell, torch.where(possible, drawn, pick(scene.present, cell)))
 
@@ -182,14 +186,14 @@ class Redrawing(nn.Module):
         )
         cell, weight = torch.cat(cells, dim=1), torch.cat(weights, dim=1)
         stirs = F.binary_cross_entropy_with_logits(plan.stirred, changes.float(), reduction="none")
-        ways, touches = self._cell_nll(plan, scene, target, cell)
+        ways, touches = self.nll_at(cell, plan, scene, target)
         return {
             "cells": stirs.sum(1),
             "ways": (weight * ways).sum(1),
             "touches": (weight * touches).sum(1),
         }
 
-    def _cell_nll(self, plan: Plan, scene: Scene, target: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    def nll_at(self, cell: Tensor, plan: Plan, scene: Scene, target: Tensor) -> tuple[Tensor, Tensor]:
         """Nats of the ways of cells, int64 (B, n), and of the touches after them, if they are drawn: each (B, n)."""
         odds, touched, paint = self._tell(plan, cell)
         fit, right = self._fit(scene, cell, target)
@@ -209,7 +213,7 @@ class Redrawing(nn.Module):
 
     def _tell(self, plan: Plan, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of cells, int64 (B, n): logits of ways, (B, n, ways), of touches, (B, n, 56), of colours, (B, n, 56, K)."""
-        seen = pick(from_grid(plan.features), cell).unflatten(1, (-1, _ROW)).permute(0, 3, 1, 2)
+        seen = pick(from_grid(plan.features), cell).unflatten(1, (-1, ROW)).permute(0, 3, 1, 2)
         hidden = silu(self.enter(silu(seen)))
         odds, touched, paint = (
             layer(hidden).permute(0, 2, 3, 1).flatten(1, 2).float()

@@ -13,6 +13,7 @@ Reward, end and lives are read off what was drawn, so they go with what is shown
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, to_cells, to_frame, to_grid
+from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, put, to_cells, to_frame, to_grid
 from atari_dream.canvas.counts import ColourCounts
+from atari_dream.canvas.display import Display, find_display
 from atari_dream.canvas.memory import LONGEST, Memory
 from atari_dream.canvas.moves import LAGS, best_moves, find_shifts
 from atari_dream.canvas.recolouring import Recolouring, recolour
@@ -38,11 +40,12 @@ from atari_dream.layers import (
     silu,
 )
 from atari_dream.outcomes import OutcomePredictor, lives_after
-from atari_dream.predictor import Domain, Frames, Lesson, Noise, Outcome, Start, State, Target
+from atari_dream.predictor import Clip, Domain, Frames, Lesson, Noise, Outcome, Start, State, Target
 from atari_dream.registry import register_model
 
 _LIVES = 8
 _SHIFTS, _MOVES, _DRAWN = 48, 24, 0.98
+_NEVER = -30.0
 
 
 @register_model("vivid")
@@ -60,6 +63,7 @@ class Vivid(OutcomePredictor):
         drawn: The most cells that are drawn in a step.
         sketch: Features of a cell that the memory keeps of each frame.
         moves: Where what a cell shows may come from, `canvas.moves.Move`; see `survey`.
+        display: Cells that show the score; see `survey`.
     """
 
     context = 16
@@ -76,6 +80,7 @@ class Vivid(OutcomePredictor):
         drawn: int = 128,
         sketch: int = 32,
         moves: Sequence[Sequence[int]] = (),
+        display: Sequence[int] = (),
     ) -> None:
         super().__init__(domain)
         self.register_buffer("code", colour_code())
@@ -100,6 +105,7 @@ class Vivid(OutcomePredictor):
         self.recolouring = Recolouring(domain.colours, channels)
         self.counts = ColourCounts()
         self.reflex = Reflex(domain.frame_skip, self.redrawing.ways, hidden)
+        self.display = Display(list(display), len(domain.rewards), channels)
         self.tally = Tally(sum(self.outcomes.values()), channels)
         self.noise = {"way": Noise("gumbel", (self.redrawing.ways,)), **self.noise}
         self.practice = {"cells": Noise("gumbel", (CELLS,))}
@@ -126,8 +132,10 @@ class Vivid(OutcomePredictor):
         lives, loose = state[-1], self._loose(memory)
         features = self._features(memory, coded, action, lives)
         plan, colours = self._plan(features, memory, loose, action), self.recolouring(features)
-        frame = self._draw(memory, plan, colours, noise["way"])
+        scene = self._scene(memory, self.recolouring.table(colours.argmax(-1)))
+        frame = self.redrawing.draw(plan, scene, noise["way"])
         outcome = self.tell(self._outcome(memory.last, frame, loose, lives), lives, noise)
+        frame = self._show_score(frame, plan, scene, outcome.reward)
         return (frame, *memory, outcome.lives.clone()), outcome
 
     def decode(self, state: State) -> Frames:
@@ -145,10 +153,14 @@ class Vivid(OutcomePredictor):
         following, there = self.recolouring.seen(present, follows)
         missed = F.cross_entropy(colours.transpose(1, 2), following, reduction="none") * there
         scene = self._scene(memory, self.recolouring.table(following))
+        rest = self.display.without(follows, scene.present)
         with torch.no_grad():
-            frame = self.redrawing.retrace(plan, scene, follows)
-        terms = self.redrawing.nll(plan, scene, follows, noise["cells"]) | {"colours": missed.sum(1)}
+            frame = self.redrawing.retrace(plan, scene, rest)
+        terms = self.redrawing.nll(plan, scene, rest, noise["cells"]) | {"colours": missed.sum(1)}
+        terms |= self._score_nll(terms, plan, scene, target.reward, follows)
         terms |= self.outcome_terms(self._outcome(present, frame, loose, lives), lives, target)
+        with torch.no_grad():
+            frame = self._show_score(frame, plan, scene, target.reward)
         return Lesson((frame, *memory, lives_after(lives, target)), terms)
 
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
@@ -156,12 +168,16 @@ class Vivid(OutcomePredictor):
         return (torch.where(mask[:, None, None], to_cells(frame), state[0]), *state[1:])
 
     @classmethod
-    def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
-        """Finds the moves of a game, and how many cells it draws."""
-        changes, scenes, busy = [], [], []
+    def survey(cls, clips: Iterable[Clip]) -> dict[str, Any]:
+        """Finds the moves of a game, how many cells it draws, and which show the score."""
+        changes, scenes, busy, steps = [], [], [], []
         recolouring = Recolouring(tuple(range(256)), 1)
         for clip in clips:
-            cells = to_cells(clip)
+            cells = to_cells(clip.frames)
+            steps += [
+                ((after != before).any(-1), bool(reward))
+                for (before, after), reward in zip(pairwise(cells), clip.rewards[1:].tolist(), strict=True)
+            ]
             nothing = torch.zeros(1, CELLS, 0)
             memory = Memory.begin(cells[:1], nothing, 0)
             for frame in cells[1:-1, None]:
@@ -171,12 +187,13 @@ class Vivid(OutcomePredictor):
             stirred = frames[:, 0] != cells[-1]
             busy.append(int(stirred.any(-1).sum()))
             unknown = to_frame(stirred & (cells[-1] != memory.ground))[0]
-            changes.append((to_frame(frames[0]), clip[-1], unknown))
+            changes.append((to_frame(frames[0]), clip.frames[-1], unknown))
             scenes.append((frames, memory.ground, cells[-1:]))
         drawn = np.quantile(busy, _DRAWN)
         return {
             "moves": [list(move) for move in best_moves(find_shifts(changes, _SHIFTS), scenes, _MOVES)],
             "drawn": int(np.clip(8 * np.ceil(drawn / 8) + 24, 48, 192)),
+            "display": find_display(steps),
         }
 
     def _take_in(self, state: State) -> tuple[Memory, Tensor]:
@@ -202,14 +219,34 @@ class Vivid(OutcomePredictor):
         return known + self.leave(silu(known))
 
     def _plan(self, features: Tensor, memory: Memory, loose: Tensor, action: Tensor) -> Plan:
-        """What is known of the cells to be drawn."""
+        """What is known of the cells to be drawn; those of the display wait."""
         every = self.counts(memory.last, torch.ones_like(memory.last, dtype=torch.bool))
-        return self.redrawing.plan(features, memory.traces, self.reflex(every, loose, memory.traces, action))
+        plan = self.redrawing.plan(features, memory.traces, self.reflex(every, loose, memory.traces, action))
+        return plan._replace(stirred=plan.stirred.masked_fill(self.display.mask, _NEVER))
 
-    def _draw(self, memory: Memory, plan: Plan, colours: Tensor, chance: Tensor) -> Tensor:
-        """The next frame, uint8 (B, 600, 56)."""
-        scene = self._scene(memory, self.recolouring.table(colours.argmax(-1)))
-        return self.redrawing.draw(plan, scene, chance)
+    def _informed(self, plan: Plan, reward: Tensor) -> Plan:
+        """A plan that knows the reward, float32 (B,)."""
+        return plan._replace(features=self.display.informed(plan.features, self.place_of(reward)))
+
+    def _show_score(self, frame: Tensor, plan: Plan, scene: Scene, reward: Tensor) -> Tensor:
+        """The frame, uint8 (B, 600, 56), with a display that knows the reward."""
+        if not self.display.count:
+            return frame
+        cell = self.display.index(len(frame))
+        return put(frame, cell, self.redrawing.draw_at(cell, self._informed(plan, reward), scene))
+
+    def _score_nll(
+        self, terms: dict[str, Tensor], plan: Plan, scene: Scene, reward: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms of ways and touches, (B,) each, with those of a display that knows the reward."""
+        if not self.display.count:
+            return {}
+        cell, once = self.display.index(len(target)), slice(self.display.count)
+        ways, touches = self.redrawing.nll_at(cell, self._informed(plan, reward), scene, target)
+        return {
+            "ways": terms["ways"] + ways[:, once].sum(1),
+            "touches": terms["touches"] + touches[:, once].sum(1),
+        }
 
     def _scene(self, memory: Memory, table: Tensor) -> Scene:
         """What the next frame is drawn from, the present one recoloured."""
@@ -217,7 +254,7 @@ class Vivid(OutcomePredictor):
 
     def _outcome(self, present: Tensor, frame: Tensor, loose: Tensor, lives: Tensor) -> Tensor:
         """Logits of reward, end and lives from what was drawn over the present frame, both uint8 (B, 600, 56)."""
-        changed = present != frame
+        changed = (present != frame) & ~self.display.mask[:, None]
         gone, come = (self.counts(cells, changed) for cells in (present, frame))
         return self.tally(loose, gone, come, lives)
 
