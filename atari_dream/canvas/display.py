@@ -1,4 +1,4 @@
-"""The cells that show the score: they change when something is earned and hardly ever otherwise.
+"""The cells that show the score: they change when something is earned and seldom otherwise.
 
 What a step earns is not read off them, or a dream would earn whatever it happens to draw there. They are drawn last,
 knowing what was earned.
@@ -7,11 +7,12 @@ knowing what was earned.
 from collections.abc import Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, ROW
 
-_SURE, _OFTEN, _WHOLE = 0.85, 0.04, 0.8
+_SURE, _OFTEN, _WHOLE = 0.6, 0.04, 0.8
 _LEAST, _MOST = 8, 24
 
 
@@ -53,21 +54,21 @@ class Display(nn.Module):
         return features + self.earned.index_select(0, reward)[:, :, None, None]
 
 
-def find_display(steps: Iterable[tuple[Tensor, bool]]) -> list[int]:
-    """The cells that change when something is earned and hardly ever otherwise; none if they miss much.
+def find_display(clips: Iterable[tuple[Tensor, Tensor]]) -> list[int]:
+    """The cells that change when something is earned, or a step later, and seldom otherwise; none if they miss much.
 
     Args:
-        steps: Which cells changed, bool (600,), and whether something was earned.
+        clips: Steps in a row: which cells changed, bool (L, 600), and whether something was earned, bool (L,).
     """
-    paid, free = torch.zeros(2, CELLS, dtype=torch.int64)
-    earning = []
-    for changed, earned in steps:
-        (paid if earned else free).add_(changed)
-        if earned:
-            earning.append(changed)
-    often = max(_LEAST, _OFTEN * len(earning))
-    sure = (paid >= _SURE * (paid + free)) & (paid >= often)
+    changes, earnings = zip(*clips, strict=True)
+    changed = torch.stack(changes)  # (N, L, 600)
+    earned = torch.stack(earnings)
+    lately = earned | F.pad(earned[:, :-1], (1, 0))
+    soon = changed | F.pad(changed[:, 1:], (0, 0, 0, 1))
+    paid = (changed & lately[..., None]).sum((0, 1))
+    often = max(_LEAST, _OFTEN * int(earned.sum()))
+    sure = (paid >= _SURE * changed.sum((0, 1))) & (paid >= often)
     if not sure.any() or sure.sum() > _MOST:
         return []
-    seen = torch.stack(earning)[:, sure].any(1).float().mean()
-    return sure.nonzero()[:, 0].tolist() if seen >= _WHOLE else []
+    told = soon[earned][:, sure].any(1).float().mean()
+    return sure.nonzero()[:, 0].tolist() if told >= _WHOLE else []

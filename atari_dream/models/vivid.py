@@ -13,7 +13,6 @@ Reward, end and lives are read off what was drawn, so they go with what is shown
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -174,16 +173,13 @@ class Vivid(OutcomePredictor):
         recolouring = Recolouring(tuple(range(256)), 1)
         for clip in clips:
             cells = to_cells(clip.frames)
-            steps += [
-                ((after != before).any(-1), bool(reward))
-                for (before, after), reward in zip(pairwise(cells), clip.rewards[1:].tolist(), strict=True)
-            ]
             nothing = torch.zeros(1, CELLS, 0)
             memory = Memory.begin(cells[:1], nothing, 0)
             for frame in cells[1:-1, None]:
                 memory = memory.take_in(frame, nothing, nothing)
-            table = recolouring.table(recolouring.seen(memory.last, cells[-1:])[0])
-            frames = _recoloured(memory, table)
+            tables = recolouring.table(recolouring.seen(cells[:-1], cells[1:])[0])
+            steps.append(((recolour(tables, cells[:-1]) != cells[1:]).any(-1), clip.rewards[1:] != 0))
+            frames = _recoloured(memory, tables[-1:])
             stirred = frames[:, 0] != cells[-1]
             busy.append(int(stirred.any(-1).sum()))
             unknown = to_frame(stirred & (cells[-1] != memory.ground))[0]
