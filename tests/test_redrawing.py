@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from atari_dream import noise
-from atari_dream.canvas.moves import LAGS, SOURCES
+from atari_dream.canvas.moves import SOURCES
 from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
 
 COLOURS = (14, 42, 100)
@@ -42,9 +42,9 @@ def plan(features: torch.Tensor, guess: torch.Tensor | None = None) -> Plan:
     return Plan(features, stirred() if guess is None else guess, torch.zeros(2, 600, len(CALM[0])))
 
 
-def resting(layer: Redrawing) -> tuple[torch.Tensor, torch.Tensor]:
-    """Traces of nothing, and an action that does nothing."""
-    return torch.zeros(2, 600, LAGS * layer.ways), torch.zeros(2, 600, 1 + layer.ways)
+def resting(layer: Redrawing) -> torch.Tensor:
+    """A reflex that says little."""
+    return torch.tensor([-3.0, 2.0] + [0.0] * (layer.ways - 1)).expand(2, 600, -1)
 
 
 def towards(way: int) -> torch.Tensor:
@@ -53,7 +53,6 @@ def towards(way: int) -> torch.Tensor:
 
 
 def test_untrained_it_keeps_every_pixel(layer: Redrawing, features: torch.Tensor) -> None:
-    layer.choose.weight.zero_()
     assert torch.equal(layer.draw(plan(features), scene(42), CALM), plain(42))
 
 
@@ -143,7 +142,7 @@ def test_scored_are_cells_that_change_and_those_that_might_have(
 def test_a_frame_that_changes_all_over_is_scored_without_bias(
     layer: Redrawing, features: torch.Tensor
 ) -> None:
-    target, known = painted(every=1), layer.plan(features, *resting(layer))
+    target, known = painted(every=1), layer.plan(features, resting(layer))
     orders = noise.gumbel(noise.key_of(torch.arange(300)), (600,))
     found = [layer.nll(known, scene(42), target, order.expand(2, -1)) for order in orders]
     for name, nats in by_cell(layer, known, target).items():
@@ -156,7 +155,7 @@ def test_a_frame_that_changes_all_over_is_scored_without_bias(
 def test_touches_leave_the_ways_to_learn(layer: Redrawing, features: torch.Tensor) -> None:
     layer.requires_grad_(True)
     order = torch.rand(2, 600, generator=torch.Generator().manual_seed(3))
-    nll = layer.nll(layer.plan(features, *resting(layer)), scene(42), painted(every=30), order)
+    nll = layer.nll(layer.plan(features, resting(layer)), scene(42), painted(every=30), order)
     nll["ways"].sum().backward(retain_graph=True)
     assert layer.choose.weight.grad is not None and layer.touch.weight.grad is None
     layer.zero_grad()
@@ -180,24 +179,7 @@ def test_it_is_traced_how_cells_came_about(layer: Redrawing) -> None:
     torch.testing.assert_close(trace[:, 44:46].sum(-1), torch.ones(2, 2))
 
 
-def test_what_moves_goes_on(layer: Redrawing, features: torch.Tensor) -> None:
-    layer.choose.weight.zero_()
-    layer.choose.bias.zero_()  # type: ignore[union-attr]
-    layer.drawn = 600
-    before = scene(14)
-    before.frames[:, 0] = sprite(44)
-    trace = layer.traced(before, sprite(45))
-    traces = torch.cat([trace] * LAGS, dim=-1)
-    now = Scene(sprite(45)[:, None].repeat(1, SOURCES, 1, 1), plain(14))
-    went = layer.draw(layer.plan(features, traces, resting(layer)[1]), now, CALM)
-    assert torch.equal(went, sprite(46))
-    layer.choose.bias[0] = 1.0  # type: ignore[index]
-    assert torch.equal(layer.draw(layer.plan(features, *resting(layer)), now, CALM), now.present)
-
-
 def test_neighbours_agree(layer: Redrawing, features: torch.Tensor) -> None:
-    layer.choose.weight.zero_()
-    layer.choose.bias.zero_()  # type: ignore[union-attr]
     odds = torch.zeros(2, 600, layer.ways)
     odds[:, 100:160, 1] = 2.0
     odds[:, 129, 0] = 3.0  # on its own it would stay
@@ -214,7 +196,7 @@ def test_chance_can_be_read_off_what_came(layer: Redrawing, features: torch.Tens
     layer.drawn = 600
     now = scene(14)
     now.frames[:, 0] = sprite(45)
-    known = layer.plan(features, *resting(layer))
+    known = layer.plan(features, resting(layer))
     assert not torch.equal(layer.draw(known, now, CALM), sprite(46))
     assert torch.equal(layer.retrace(known, now, sprite(46)), sprite(46))
     appeared = layer.retrace(known, now, sprite(300))
@@ -234,12 +216,12 @@ def test_a_sprite_that_goes_one_way_or_another_goes_whole() -> None:
     for step in range(120):
         order = noise.gumbel(noise.key_of(torch.arange(2) + 2 * step), (600,))
         optimizer.zero_grad()
-        nll = layer.nll(layer.plan(image, *resting(layer)), start, follows, order)
+        nll = layer.nll(layer.plan(image, resting(layer)), start, follows, order)
         torch.stack(list(nll.values())).sum().backward()
         optimizer.step()
     chances = noise.gumbel(noise.key_of(torch.arange(60)), (layer.ways,))
     with torch.no_grad():
-        known = layer.plan(image, *resting(layer))
+        known = layer.plan(image, resting(layer))
         drawn = [layer.draw(known, start, chance.expand(2, -1))[0] for chance in chances]
     went = [[torch.equal(one, way) for way in follows] for one in drawn]
     assert all(any(row) for row in went)

@@ -35,7 +35,7 @@ def told(tally: Tally, prize: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
     cells[lane, cell, :8] = colour[:, None]
     went[lane, cell, :8] = (prize > 0)[:, None]
     nothing = torch.zeros(32, 600, NUMBERS)
-    logits: torch.Tensor = tally(nothing, ColourCounts()(cells, went), nothing, LIVES)
+    logits: torch.Tensor = tally(torch.cat([nothing, ColourCounts()(cells, went), nothing], dim=-1), LIVES)
     return logits
 
 

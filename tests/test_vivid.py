@@ -14,9 +14,10 @@ from atari_dream.canvas.cells import to_cells
 from atari_dream.canvas.counts import NUMBERS
 from atari_dream.canvas.moves import LAGS, SOURCES
 from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
 from atari_dream.files import read_json
+from atari_dream.models import vivid
 from atari_dream.models.vivid import Vivid
-from atari_dream.predictor import Clip
 from atari_dream.registry import create_model
 from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
@@ -79,7 +80,7 @@ def test_what_is_drawn_matters_for_what_is_earned(store: EpisodeStore) -> None:
 def test_the_display_follows_what_is_earned_and_does_not_tell_it(store: EpisodeStore) -> None:
     predictor = build("vivid", domain_of(store, 4))
     assert isinstance(predictor, Vivid)
-    predictor.display.earned.mul_(50.0)
+    predictor.display.earned.mul_(500.0)
     cells = predictor.display.cells.tolist()
     state = predictor.init(bundled_pool("pacman").batch(np.arange(1)))
     action = torch.zeros(1, 4, dtype=torch.uint8)
@@ -97,7 +98,7 @@ def test_the_display_follows_what_is_earned_and_does_not_tell_it(store: EpisodeS
 
 def test_its_survey_finds_moves_and_is_the_same_every_time(store: EpisodeStore) -> None:
     windows = Windows(store, "train", 16, 1, 1, 4)
-    clips = [Clip(windows[k].frames[0], windows[k].rewards[0]) for k in range(30)]
+    clips = [windows[k] for k in range(30)]
     told = [Vivid.survey(clips) for _ in range(2)]
     assert told[0] == told[1]
     moves = np.array(told[0]["moves"])
@@ -112,3 +113,20 @@ def test_it_is_built_as_its_data_suggests_and_goes_on_so(store: EpisodeStore, tm
     assert told == first.built and told["moves"] and told["channels"] == 8
     again = train(store, tmp_path / "again", init=str(tmp_path / "first"))
     assert again.built == first.built
+
+
+@pytest.mark.slow
+def test_it_is_primed_before_it_is_rolled_out(
+    store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vivid, "_CELLS_DRILL", (8, 3))
+    monkeypatch.setattr(vivid, "_STEPS_DRILL", (8, 3))
+    monkeypatch.setattr("atari_dream.training._SURVEY_CLIPS", 10)
+    plain, primed = (train(store, tmp_path / str(frames), prime=frames) for frames in (0, 800))
+    assert primed.elapsed > plain.elapsed
+    for name in ("reflex.look.weight", "tally.look.weight"):
+        assert not torch.equal(primed.predictor.get_parameter(name), plain.predictor.get_parameter(name))
+    again = train(store, tmp_path / "800", prime=800, steps=2, resume=True)
+    assert again.step == 2
+    with pytest.raises(UsageError, match="prime"):
+        train(store, tmp_path / "800", prime=0, steps=3, resume=True)

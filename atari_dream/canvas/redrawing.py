@@ -5,7 +5,7 @@ be no ghost at all. A cell as a whole stays as it is, goes back to its ground, o
 under it or over its own ground; and single pixels are touched up. A step takes one way by its odds, with one draw for
 all cells, so that those of a sprite go together; and cells that are likely to change lend their neighbours their odds,
 since what is right for a part of a sprite is right for the rest.
-What moved is likely to go on: in which ways the cells came about is read off the frames, and adds to the odds directly.
+In which ways the cells came about is read off the frames: what moved is likely to go on (`canvas.reflex`).
 Which way is right is told by how many pixels it gets wrong, not by what touches could mend: touches that learn first
 would leave the ways nothing to learn.
 """
@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import PIXELS, ROW, from_grid, pick, put, to_grid
-from atari_dream.canvas.moves import LAGS, Move, Moves
+from atari_dream.canvas.moves import Move, Moves
 from atari_dream.layers import Conv2d, silu, strata
 
 _CHANGED, _DOUBTFUL = 40, 16
 _POSSIBLE = -4.0
-_CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
+_TOUCH = -4.0
 _WRONG, _AGREE = 2.0, 5.0
-_TRACED, _INERTIA = 64, 0.5
+_TRACED = 64
 
 
 class Scene(NamedTuple):
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     Attributes:
         features: (B, channels, 30, 20).
         stirred: How likely each cell is to change, logits (B, 600).
-        onward: How likely each way is if what moved goes on or obeys, to be added to its logit, (B, 600, ways).
+        onward: How likely each way is as far as the reflex knows, to be added to its logit, (B, 600, ways).
     """
 
     features: Tensor
@@ -92,29 +92,25 @@ class Redrawing(nn.Module):
         self.stir = Conv2d(channels, 1, 1)
         self.enter = Conv2d(channels, hidden, 1)
         self.choose = Conv2d(hidden, self.ways, 1)
-        self.onward = Conv2d(LAGS * self.ways, 1 + self.ways, 3, padding=1)
         self.touch = Conv2d(hidden, PIXELS, 1)
         self.paint = Conv2d(hidden, PIXELS * len(colours), 1)
         with torch.no_grad():
-            self.stir.bias.fill_(_CALM)  # type: ignore[union-attr]
             self.touch.bias.fill_(_TOUCH)  # type: ignore[union-attr]
-            self.choose.bias[0] += _KEEP  # type: ignore[index]
-            nn.init.zeros_(self.onward.bias)  # type: ignore[arg-type]
-            nn.init.zeros_(self.onward.weight)
-            for way in range(self.ways):
-                self.onward.weight[1 + way, way :: self.ways] = _INERTIA
+            for layer in (self.stir, self.choose):  # the reflex knows first
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def plan(self, features: Tensor, traces: Tensor, reflex: Tensor) -> Plan:
+    def plan(self, features: Tensor, reflex: Tensor) -> Plan:
         """Looks ahead.
 
         Args:
             features: (B, channels, 30, 20).
-            traces: In which ways the last frames came about, the newest first, (B, 600, LAGS * ways).
-            reflex: What the action adds to the logits of change and of each way, (B, 600, 1 + ways).
+            reflex: Logits of change and of each way, to which the features add, (B, 600, 1 + ways).
         """
-        onward = (from_grid(self.onward(to_grid(traces))) + reflex).float()
-        stirred = from_grid(self.stir(features))[..., 0].float() + onward[..., 0]
-        return Plan(features, stirred, onward[..., 1:])
+        reflex = reflex.float()
+        return Plan(
+            features, from_grid(self.stir(features))[..., 0].float() + reflex[..., 0], reflex[..., 1:]
+        )
 
     def traced(self, scene: Scene, frame: Tensor) -> Tensor:
         """In which ways the cells came to show a frame, uint8 (B, 600, 56): odds (B, 600, ways), 0 if none changed.
@@ -123,7 +119,7 @@ class Redrawing(nn.Module):
         """
         changed = (frame != scene.present).sum(-1, dtype=torch.int32)
         most, cell = changed.topk(min(self.drawn, _TRACED), dim=1)
-        odds = self._fit(scene, cell, frame)[0].softmax(-1) * (most > 0)[..., None]
+        odds = self.fit(scene, cell, frame)[0].softmax(-1) * (most > 0)[..., None]
         return put(odds.new_zeros(*changed.shape, self.ways), cell, odds)
 
     def draw(self, plan: Plan, scene: Scene, chance: Tensor) -> Tensor:
@@ -140,7 +136,7 @@ class Redrawing(nn.Module):
         """What it would have drawn, had chance had it that a frame came about, uint8 (B, 600, 56)."""
         _, cell = plan.stirred.topk(self.drawn, dim=1)
         odds, *touches = self._tell(plan, cell)
-        likely = odds.log_softmax(-1) + self._fit(scene, cell, target)[0]
+        likely = odds.log_softmax(-1) + self.fit(scene, cell, target)[0]
         return self._with(plan, scene, cell, self._drawn(scene, cell, likely, touches))
 
     def draw_at(self, cell: Tensor, plan: Plan, scene: Scene) -> Tensor:
@@ -196,7 +192,7 @@ class Redrawing(nn.Module):
     def nll_at(self, cell: Tensor, plan: Plan, scene: Scene, target: Tensor) -> tuple[Tensor, Tensor]:
         """Nats of the ways of cells, int64 (B, n), and of the touches after them, if they are drawn: each (B, n)."""
         odds, touched, paint = self._tell(plan, cell)
-        fit, right = self._fit(scene, cell, target)
+        fit, right = self.fit(scene, cell, target)
         likely = odds.log_softmax(-1) + fit
         ways = fit.amax(-1) - likely.logsumexp(-1)
         painted = paint.log_softmax(-1).gather(-1, self._slot(pick(target, cell))[..., None])[..., 0]
@@ -205,7 +201,7 @@ class Redrawing(nn.Module):
         share = (likely.detach().softmax(-1)[..., None] * right).sum(-2)
         return ways, -(share * either + (1 - share) * painted).sum(-1)
 
-    def _fit(self, scene: Scene, cell: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(self, scene: Scene, cell: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
         """How well each way explains what cells, int64 (B, n), show in a frame, (B, n, ways), and which pixels."""
         every = torch.arange(self.ways, device=cell.device).expand(*cell.shape, -1)
         right = self._shown(scene, cell, every) == pick(frame, cell)[:, :, None]

@@ -31,18 +31,16 @@ class Tally(nn.Module):
         self.judge = Conv2d(hidden, hidden, 3, stride=2, padding=1)
         self.vote = Conv2d(hidden, classes, 1)
 
-    def forward(self, loose: Tensor, gone: Tensor, come: Tensor, lives: Tensor) -> Tensor:
+    def forward(self, seen: Tensor, lives: Tensor) -> Tensor:
         """Logits (B, classes).
 
         Args:
-            loose: Counts of the colours that were not ground, (B, 600, NUMBERS).
-            gone: Of those that went, (B, 600, NUMBERS).
-            come: Of those that came, (B, 600, NUMBERS).
+            seen: Counts of the colours that were not ground, of those that went and of those that came, (B, 600,
+                3 * NUMBERS).
             lives: int64 (B,).
         """
-        seen = self.look(to_grid(torch.cat([loose, gone, come], dim=-1)))
         left = self.left[lives.clamp(0, _LIVES - 1)][:, :, None, None]
-        votes = self.vote(silu(self.judge(silu(seen + left)))).float()
+        votes = self.vote(silu(self.judge(silu(self.look(to_grid(seen)) + left)))).float()
         most = votes.amax((2, 3), keepdim=True)
         odds = F.avg_pool2d((votes - most).exp(), votes.shape[2:])
         return (most + odds.log())[:, :, 0, 0]

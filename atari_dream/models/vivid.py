@@ -12,7 +12,7 @@ that led to each target, as from a posterior: taught on a sampled future, it wou
 Reward, end and lives are read off what was drawn, so they go with what is shown: a dot that goes, a ship that bursts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from torch import Tensor, nn
 from atari_dream.canvas.cells import CELLS, PIXELS, from_grid, put, to_cells, to_frame, to_grid
 from atari_dream.canvas.counts import ColourCounts
 from atari_dream.canvas.display import Display, find_display
+from atari_dream.canvas.drill import drill
+from atari_dream.canvas.examples import CellExamples, StepExamples, take_cells, take_steps
 from atari_dream.canvas.memory import LONGEST, Memory
 from atari_dream.canvas.moves import LAGS, best_moves, find_shifts
 from atari_dream.canvas.recolouring import Recolouring, recolour
@@ -39,12 +41,15 @@ from atari_dream.layers import (
     silu,
 )
 from atari_dream.outcomes import OutcomePredictor, lives_after
-from atari_dream.predictor import Clip, Domain, Frames, Lesson, Noise, Outcome, Start, State, Target
+from atari_dream.predictor import Batch, Domain, Frames, Lesson, Noise, Outcome, Start, State, Target
 from atari_dream.registry import register_model
 
 _LIVES = 8
 _SHIFTS, _MOVES, _DRAWN = 48, 24, 0.98
 _NEVER = -30.0
+_WATCHED = 8
+_CELLS_DRILL, _STEPS_DRILL = (512, 6000), (32, 1500)
+_WAYS_WEIGHT = 4.0
 
 
 @register_model("vivid")
@@ -167,23 +172,23 @@ class Vivid(OutcomePredictor):
         return (torch.where(mask[:, None, None], to_cells(frame), state[0]), *state[1:])
 
     @classmethod
-    def survey(cls, clips: Iterable[Clip]) -> dict[str, Any]:
+    def survey(cls, clips: Iterable[Batch]) -> dict[str, Any]:
         """Finds the moves of a game, how many cells it draws, and which show the score."""
         changes, scenes, busy, steps = [], [], [], []
         recolouring = Recolouring(tuple(range(256)), 1)
         for clip in clips:
-            cells = to_cells(clip.frames)
+            cells = to_cells(clip.frames[0])
             nothing = torch.zeros(1, CELLS, 0)
             memory = Memory.begin(cells[:1], nothing, 0)
             for frame in cells[1:-1, None]:
                 memory = memory.take_in(frame, nothing, nothing)
             tables = recolouring.table(recolouring.seen(cells[:-1], cells[1:])[0])
-            steps.append(((recolour(tables, cells[:-1]) != cells[1:]).any(-1), clip.rewards[1:] != 0))
+            steps.append(((recolour(tables, cells[:-1]) != cells[1:]).any(-1), clip.rewards[0, 1:] != 0))
             frames = _recoloured(memory, tables[-1:])
             stirred = frames[:, 0] != cells[-1]
             busy.append(int(stirred.any(-1).sum()))
             unknown = to_frame(stirred & (cells[-1] != memory.ground))[0]
-            changes.append((to_frame(frames[0]), clip.frames[-1], unknown))
+            changes.append((to_frame(frames[0]), clip.frames[0, -1], unknown))
             scenes.append((frames, memory.ground, cells[-1:]))
         drawn = np.quantile(busy, _DRAWN)
         return {
@@ -191,6 +196,51 @@ class Vivid(OutcomePredictor):
             "drawn": int(np.clip(8 * np.ceil(drawn / 8) + 24, 48, 192)),
             "display": find_display(steps),
         }
+
+    def prime(self, batches: Iterable[Batch]) -> None:
+        """Drills the reflex and the tally on single steps of real frames, as PyTorch's seed has it."""
+        cells, steps = zip(*(both for batch in batches for both in self._examples(batch)), strict=True)
+        drill(self.reflex, self._reflex_loss, cells, *_CELLS_DRILL)
+        drill(self.tally, self._tally_loss, steps, *_STEPS_DRILL)
+
+    @torch.no_grad()
+    def _examples(self, batch: Batch) -> Iterator[tuple[CellExamples, StepExamples]]:
+        """What each step of a batch is an example of, once its first are seen."""
+        first = to_cells(batch.frames[:, 0])
+        nothing = torch.zeros(*first.shape[:2], 0, device=first.device)
+        memory = Memory.begin(first, nothing, self.redrawing.ways)
+        for place in range(1, batch.frames.shape[1] - 1):
+            cells = to_cells(batch.frames[:, place])
+            memory = memory.take_in(cells, nothing, self._trace(memory, cells))
+            if place < _WATCHED:
+                continue
+            target, valid, lives = batch.target(place + 1), batch.valid[:, place + 1], batch.lives[:, place]
+            follows, loose = to_cells(target.frame), self._loose(memory)
+            scene = self._scene(
+                memory, self.recolouring.table(self.recolouring.seen(memory.last, follows)[0])
+            )
+            rest = self.display.without(follows, scene.present)
+            seen, action = self._seen(memory, loose), batch.actions[:, place + 1]
+            yield (
+                take_cells(self.redrawing, seen, scene, rest, action, valid),
+                take_steps(self._counted(memory.last, follows, loose), lives, target, valid),
+            )
+
+    def _reflex_loss(self, *columns: Tensor) -> Tensor:
+        """Nats of cells, of whether and how they change."""
+        cells = CellExamples(*columns)
+        told = self.reflex.at(cells.near, cells.cell, cells.action)
+        stirs = F.binary_cross_entropy_with_logits(told[:, 0], cells.changed.float(), reduction="none")
+        likely = told[:, 1:].log_softmax(-1) + cells.fit
+        ways = (cells.fit.amax(-1) - likely.logsumexp(-1)) * cells.moving
+        return (cells.weight * (stirs + _WAYS_WEIGHT * ways)).mean()
+
+    def _tally_loss(self, *columns: Tensor) -> Tensor:
+        """Nats of what steps earn and end."""
+        steps = StepExamples(*columns)
+        target = Target(steps.seen, steps.reward, steps.terminated, steps.lives)
+        terms = self.outcome_terms(self.tally(steps.seen.float(), steps.before), steps.before, target)
+        return (steps.weight * torch.stack(list(terms.values())).sum(0)).mean()
 
     def _take_in(self, state: State) -> tuple[Memory, Tensor]:
         """The memory up to the frame shown, and that frame in codes, (B, 600, 224)."""
@@ -216,8 +266,7 @@ class Vivid(OutcomePredictor):
 
     def _plan(self, features: Tensor, memory: Memory, loose: Tensor, action: Tensor) -> Plan:
         """What is known of the cells to be drawn; those of the display wait."""
-        every = self.counts(memory.last, torch.ones_like(memory.last, dtype=torch.bool))
-        plan = self.redrawing.plan(features, memory.traces, self.reflex(every, loose, memory.traces, action))
+        plan = self.redrawing.plan(features, self.reflex(self._seen(memory, loose), action))
         return plan._replace(stirred=plan.stirred.masked_fill(self.display.mask, _NEVER))
 
     def _informed(self, plan: Plan, reward: Tensor) -> Plan:
@@ -250,9 +299,17 @@ class Vivid(OutcomePredictor):
 
     def _outcome(self, present: Tensor, frame: Tensor, loose: Tensor, lives: Tensor) -> Tensor:
         """Logits of reward, end and lives from what was drawn over the present frame, both uint8 (B, 600, 56)."""
+        return self.tally(self._counted(present, frame, loose), lives)
+
+    def _counted(self, present: Tensor, frame: Tensor, loose: Tensor) -> Tensor:
+        """What the tally reads, (B, 600, 3 * NUMBERS); the display is not for it."""
         changed = (present != frame) & ~self.display.mask[:, None]
-        gone, come = (self.counts(cells, changed) for cells in (present, frame))
-        return self.tally(loose, gone, come, lives)
+        return torch.cat([loose, *(self.counts(cells, changed) for cells in (present, frame))], dim=-1)
+
+    def _seen(self, memory: Memory, loose: Tensor) -> Tensor:
+        """What the reflex reads, (B, 600, F)."""
+        every = self.counts(memory.last, torch.ones_like(memory.last, dtype=torch.bool))
+        return torch.cat([every, loose, memory.traces], dim=-1)
 
     def _loose(self, memory: Memory) -> Tensor:
         """Counts of the colours that are not ground, (B, 600, NUMBERS)."""
