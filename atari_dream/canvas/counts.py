@@ -1,8 +1,9 @@
 """How much of each colour a cell shows, wherever in the cell: what a sprite keeps as it moves."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from atari_dream.layers import look_up
 
 NUMBERS = 8
 """Numbers that tell a cell's colours."""
@@ -23,4 +24,4 @@ class ColourCounts(nn.Module):
 
     def forward(self, cells: Tensor, mask: Tensor) -> Tensor:
         """Of the pixels in a mask, bool (B, 600, 56), of cells, uint8 (B, 600, 56): (B, 600, NUMBERS)."""
-        return F.embedding(torch.where(mask, cells, _NOTHING).int(), self.code).sum(2)
+        return look_up(self.code, torch.where(mask, cells, _NOTHING)).sum(2)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, ROW
 
-_SURE, _OFTEN, _WHOLE = 0.6, 0.04, 0.8
+_SURE, _OFTEN, _WHOLE = 0.45, 0.04, 0.8
 _LEAST, _MOST = 8, 24
 
 

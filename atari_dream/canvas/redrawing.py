@@ -23,7 +23,7 @@ from atari_dream.layers import Conv2d, silu, strata
 _CHANGED, _DOUBTFUL = 40, 16
 _POSSIBLE = -4.0
 _TOUCH = -4.0
-_WRONG, _AGREE = 2.0, 5.0
+_WRONG, _AGREE = 2.0, 2.0
 _TRACED = 64
 
 

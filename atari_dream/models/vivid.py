@@ -38,6 +38,7 @@ from atari_dream.layers import (
     ConvTranspose2d,
     ResidualBlock,
     colour_code,
+    look_up,
     silu,
 )
 from atari_dream.outcomes import OutcomePredictor, lives_after
@@ -162,7 +163,7 @@ class Vivid(OutcomePredictor):
             frame = self.redrawing.retrace(plan, scene, rest)
         terms = self.redrawing.nll(plan, scene, rest, noise["cells"]) | {"colours": missed.sum(1)}
         terms |= self._score_nll(terms, plan, scene, target.reward, follows)
-        terms |= self.outcome_terms(self._outcome(present, frame, loose, lives), lives, target)
+        terms |= self.outcome_terms(self._outcome(present, rest, loose, lives), lives, target)
         with torch.no_grad():
             frame = self._show_score(frame, plan, scene, target.reward)
         return Lesson((frame, *memory, lives_after(lives, target)), terms)
@@ -317,7 +318,7 @@ class Vivid(OutcomePredictor):
 
     def _coded(self, cells: Tensor) -> Tensor:
         """Fixed random codes of the pixels' colours, (B, 600, 224)."""
-        return F.embedding(cells.int(), self.code).flatten(2)
+        return look_up(self.code, cells).flatten(2)
 
     def _sketch(self, coded: Tensor) -> Tensor:
         """Small features of a frame, (B, 600, sketch)."""
