@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from atari_dream import noise
 from atari_dream.losses import ADVERSARIAL
 from atari_dream.objectives import Losses, Rollout
-from atari_dream.predictor import Predictor, Rivals
-from atari_dream.windows import Batch
+from atari_dream.predictor import Batch, Predictor, Rivals
 
 ALONE, WARM = 0.4, 0.5
 """Share of the training after which the discriminators begin, and after which they and the predictor take turns."""

@@ -22,7 +22,8 @@ _BUSY_PIXELS, _CALM_PIXELS = 2_688, 1_344
 class Conv2d(nn.Conv2d):
     """Convolution whose bits do not depend on how many lanes there are.
 
-    On the CPU torch takes another kernel for one small image, and for 1x1 in small batches unless dilated.
+    On the CPU torch takes another kernel for one small image, and for 1x1 in small batches unless dilated; on a GPU
+    dilation is slow.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
@@ -30,6 +31,8 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolves (B, inputs, H, W)."""
+        if x.is_cuda and self.kernel_size == (1, 1):
+            return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
         return _in_company(super().forward, x)
 
 
@@ -68,6 +71,13 @@ def colour_code() -> Tensor:
     return torch.randn(256, _COLOUR_CODE, generator=torch.Generator().manual_seed(0))
 
 
+def look_up(table: Tensor, codes: Tensor) -> Tensor:
+    """Rows of a table, (256, F), for palette codes, uint8 (...): (..., F)."""
+    if codes.is_cuda:  # where F.embedding starts a block for each of them
+        return table[codes.long()]
+    return F.embedding(codes.int(), table)
+
+
 def rgb_of(codes: Tensor) -> Tensor:
     """Palette codes, uint8 (B, H, W), as RGB in [0, 1], float32 (B, 3, H, W)."""
     return Frames(codes).rgb().permute(0, 3, 1, 2) / 255.0
@@ -104,9 +114,7 @@ class FrameEmbedding(nn.Module):
     def forward(self, *frames: Tensor) -> Tensor:
         """Embeds the frames, each by its own convolution, and adds them up."""
         parts = [
-            patches(
-                F.embedding(frame.int(), self.code).permute(0, 3, 1, 2)
-            )  # (B, 4, 210, 160), channels last
+            patches(look_up(self.code, frame).permute(0, 3, 1, 2))  # (B, 4, 210, 160), channels last
             for patches, frame in zip(self.patches, frames, strict=True)
         ]
         return sum(parts[1:], parts[0])

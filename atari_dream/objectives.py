@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from atari_dream import dream, noise
 from atari_dream.losses import IMAGE_LOSSES, free_bits
-from atari_dream.predictor import Lesson, Predictor, Target
-from atari_dream.windows import Batch
+from atari_dream.predictor import Batch, Lesson, Predictor
 
 PIXEL_WEIGHT = 0.01
 """Factor of a frame's pixels, hundreds of nats, against one reward's."""
@@ -78,9 +77,7 @@ class Rollout(nn.Module):
         own = noise.uniform(noise.fold(key, _OWN), (len(steps),)) < 2 * progress
         sums: Losses = defaultdict(lambda: torch.zeros((), device=key.device))
         for t, place in enumerate(steps):
-            target = Target(
-                *(part[:, place] for part in (batch.frames, batch.rewards, batch.ended, batch.lives))
-            )
+            target = batch.target(place)
             drawn = dream.draw_practice(self.predictor, key, torch.full_like(key, t))
             last = compete and place == steps[-1]
             lesson = self.predictor.learn(state, batch.actions[:, place], target, drawn, last)

@@ -35,7 +35,7 @@ class OutcomePredictor(Predictor):
     def outcome_terms(self, logits: Tensor, lives: Tensor, target: Target) -> dict[str, Tensor]:
         """Cross-entropies, each (B,); where lives are not known they teach nothing."""
         answers = {
-            "reward": (target.reward[:, None] - self.rewards).abs().argmin(1),
+            "reward": self.place_of(target.reward),
             "terminated": target.terminated.long(),
             "lives": (target.lives - lives).clamp(-1, 1) + 1,
         }
@@ -44,6 +44,10 @@ class OutcomePredictor(Predictor):
             for name, part in self._split(logits).items()
         }
         return terms | {"lives": torch.where(target.lives >= 0, terms["lives"], 0.0)}
+
+    def place_of(self, reward: Tensor) -> Tensor:
+        """The places of rewards, float32 (B,), among those of the domain, int64 (B,)."""
+        return (reward[:, None] - self.rewards).abs().argmin(1)
 
     def _split(self, logits: Tensor) -> dict[str, Tensor]:
         parts = logits.split(list(self.outcomes.values()), dim=1)

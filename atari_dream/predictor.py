@@ -61,6 +61,37 @@ class Target(NamedTuple):
     lives: Tensor
 
 
+class Batch(NamedTuple):
+    """Windows side by side, told by arrival: `actions[:, i]` led to `frames[:, i]` and `rewards[:, i]`.
+
+    Attributes:
+        frames: Palette codes, uint8 (B, L, 210, 160).
+        actions: ALE codes, uint8 (B, L, frame_skip).
+        rewards: Game points, float32 (B, L).
+        lives: int64 (B, L); -1 where they are not known.
+        ended: Whether the game ended on arrival, bool (B, L).
+        valid: Whether the step was played; outside the episode frames repeat, bool (B, L).
+        lane: Position in the joint batch of all processes, int64 (B,).
+    """
+
+    frames: Tensor
+    actions: Tensor
+    rewards: Tensor
+    lives: Tensor
+    ended: Tensor
+    valid: Tensor
+    lane: Tensor
+
+    def start(self, context: int) -> Start:
+        """The first `context` steps as a start; it has no emulator state."""
+        nothing = self.frames.new_zeros(len(self.frames), 0)
+        return Start(self.frames[:, :context], self.actions[:, :context], self.lives[:, context - 1], nothing)
+
+    def target(self, place: int) -> Target:
+        """What a step of the windows led to."""
+        return Target(*(part[:, place] for part in (self.frames, self.rewards, self.ended, self.lives)))
+
+
 class Frames(NamedTuple):
     """Frames of a game at its native size.
 
@@ -218,9 +249,17 @@ class Predictor(nn.Module):
         return {}
 
     @classmethod
-    def survey(cls, clips: Iterable[Tensor]) -> dict[str, Any]:
-        """What it is to be built with, read off frames of the training split, uint8 (L, 210, 160) each."""
+    def survey(cls, clips: Iterable[Batch]) -> dict[str, Any]:
+        """What it is to be built with, read off windows of the training split, one in each batch."""
         return {}
+
+    def prime(self, batches: Iterable[Batch]) -> None:
+        """Learns, before anything is rolled out, what single steps can teach.
+
+        Raises:
+            UsageError: If it learns from rollouts alone.
+        """
+        raise UsageError(f"{type(self).__name__} learns from rollouts alone: leave out prime")
 
     @classmethod
     def reference(cls) -> nn.Module:

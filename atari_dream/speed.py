@@ -121,7 +121,9 @@ def take_turns(
 
 def predictor_contender(predictor: Predictor, pool: StartPool, device: torch.device, lanes: int) -> Contender:
     """A predictor alone: a step and the decoded RGB frames, which stay on the device."""
-    picked = np.arange(lanes) % len(pool)
+    from atari_dream.envs.graph import GraphStep
+
+    picked, step = np.arange(lanes) % len(pool), GraphStep(predictor, 1.0)
     start = dream.tree_map(lambda part: part.to(device), pool.batch(picked))
     codes = np.array(get_game(pool.game).actions, np.uint8)[_actions(len(get_game(pool.game).actions), lanes)]
     actions = torch.from_numpy(np.repeat(codes[:, :, None], pool.frame_skip, axis=2)).to(device)
@@ -133,7 +135,7 @@ def predictor_contender(predictor: Predictor, pool: StartPool, device: torch.dev
         state = begin
         for t in range(steps):
             state = begin if t % _ACTIONS == 0 else state
-            state = dream.step(predictor, state, actions[t % _ACTIONS])[0]
+            state = step(state, actions[t % _ACTIONS])[0]
             dream.decode(predictor, state).rgb()
         if device.type != "cpu":
             torch.accelerator.synchronize(device)

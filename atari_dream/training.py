@@ -26,16 +26,17 @@ from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, whole
 from atari_dream.objectives import PIXEL_WEIGHT
-from atari_dream.predictor import Predictor
+from atari_dream.predictor import Batch, Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.training_config import TrainingConfig
 from atari_dream.validation import validate
-from atari_dream.windows import Batch, Windows, domain_of
+from atari_dream.windows import Windows, domain_of
 
 _KEEP_SECONDS = 45.0
 _EMA = 0.999
 _COLOUR_WEIGHT = 0.1
 _SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
+_PRIMED_WINDOWS, _PRIMED_STEPS = 16, 48
 _CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": time.process_time}
 _BETAS = (0.9, 0.99)  # with 0.999 rectification holds the first thousand updates back
 
@@ -69,6 +70,9 @@ class Trainer:
         if config.init:
             self._begin_with(Path(config.init))
         self.predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.step, self.elapsed, self.best = 0, 0.0, float("inf")
+        if config.prime and not (config.init or config.resume):
+            self._prime(config.prime)
         self.context = min(config.context or self.predictor.context, self.predictor.context)
         self.average = AveragedModel(self.predictor, multi_avg_fn=_average)
         self.average.to(self.fabric.device)
@@ -88,7 +92,6 @@ class Trainer:
             )
             for name, parameters in groups.items()
         }
-        self.step, self.elapsed, self.best = 0, 0.0, float("inf")
         if config.resume:
             self._resume()
 
@@ -183,6 +186,16 @@ class Trainer:
         )
         for batch in loader:
             yield self._to_device(batch)
+
+    def _prime(self, frames: int) -> None:
+        begun = _CLOCKS[self.config.clock]()
+        windows = Windows(
+            self._store, "train", 1, _PRIMED_STEPS, _PRIMED_WINDOWS, self.config.frame_skip, self.config.seed
+        )
+        count = -(-frames // (_PRIMED_WINDOWS * _PRIMED_STEPS))
+        self.predictor.to(self.fabric.device)
+        self.predictor.prime(self._to_device(windows[k]) for k in range(count))
+        self.elapsed = _CLOCKS[self.config.clock]() - begun
 
     def _validation_batches(self) -> list[Batch]:
         size = min(32, self.config.validation_windows)
@@ -298,6 +311,7 @@ def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
         "clip",
         "seed",
         "init",
+        "prime",
     )
     return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
 
@@ -308,7 +322,7 @@ def _built(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
         told = read_json(Path(config.init) / "config.json", "checkpoint")["config"]
     else:
         windows = Windows(store, "train", _SURVEY_STEPS, 1, 1, config.frame_skip)
-        told = model_class(config.model).survey(windows[k].frames[0] for k in range(_SURVEY_CLIPS))
+        told = model_class(config.model).survey(map(windows.__getitem__, range(_SURVEY_CLIPS)))
     return {**told, **config.config}
 
 

@@ -38,6 +38,7 @@ class TrainingConfig:
         validate_every: Updates between two validations.
         validation_windows: Windows of the validation split.
         init: Checkpoint whose weights to begin with.
+        prime: Frames from which a model that can learns single steps before it is rolled out.
         resume: Whether to go on from the state of an earlier run.
     """
 
@@ -67,6 +68,7 @@ class TrainingConfig:
     validate_every: int = 500
     validation_windows: int = 64
     init: str | None = None
+    prime: int = 0
     resume: bool = False
 
     @property

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from atari_dream import dream, noise
-from atari_dream.predictor import Predictor
-from atari_dream.windows import Batch
+from atari_dream.predictor import Batch, Predictor
 
 
 @torch.no_grad()

@@ -1,44 +1,14 @@
 """Windows of episodes to learn from: a context and what followed, cut out of a store at random."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
-from atari_dream.predictor import Domain, Start
+from atari_dream.predictor import Batch, Domain
 
 UNKNOWN_LIVES = -1
-
-
-class Batch(NamedTuple):
-    """Windows side by side, told by arrival: `actions[:, i]` led to `frames[:, i]` and `rewards[:, i]`.
-
-    Attributes:
-        frames: Palette codes, uint8 (B, L, 210, 160).
-        actions: ALE codes, uint8 (B, L, frame_skip).
-        rewards: Game points, float32 (B, L).
-        lives: int64 (B, L); -1 where they are not known.
-        ended: Whether the game ended on arrival, bool (B, L).
-        valid: Whether the step was played; outside the episode frames repeat, bool (B, L).
-        lane: Position in the joint batch of all processes, int64 (B,).
-    """
-
-    frames: Tensor
-    actions: Tensor
-    rewards: Tensor
-    lives: Tensor
-    ended: Tensor
-    valid: Tensor
-    lane: Tensor
-
-    def start(self, context: int) -> Start:
-        """The first `context` steps as a start; it has no emulator state."""
-        nothing = self.frames.new_zeros(len(self.frames), 0)
-        return Start(self.frames[:, :context], self.actions[:, :context], self.lives[:, context - 1], nothing)
 
 
 class Windows(Dataset[Batch]):

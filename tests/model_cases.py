@@ -34,6 +34,7 @@ def small(name: str) -> dict[str, Any]:
         "vivid": {
             **{"channels": 4, "deep": 8, "blocks": 1, "hidden": 8, "drawn": 32, "sketch": 2},
             "moves": [[0, 0, 3, 1], [2, -4, 0, 0]],
+            "display": [540, 541, 542],
         },
     }
     return sizes.get(name, {})

@@ -10,8 +10,9 @@ from atari_dream.adversary import ALONE, WARM, Adversarial, objective_of
 from atari_dream.episodes import EpisodeStore
 from atari_dream.losses import ADVERSARIAL
 from atari_dream.objectives import Rollout
+from atari_dream.predictor import Batch
 from atari_dream.registry import create_model, list_models, model_class
-from atari_dream.windows import Batch, Windows, domain_of
+from atari_dream.windows import Windows, domain_of
 
 CONTEXT = 2
 SPACES = {

@@ -99,6 +99,7 @@ def test_a_lazy_vector_plays_the_same(mode: AutoresetMode, tmp_path: Path) -> No
 
 
 @needs_gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 @pytest.mark.parametrize("observation", ["rgb", "dqn"])
 def test_a_step_with_torch_output_never_waits_for_the_gpu(mode: AutoresetMode, observation: str) -> None:

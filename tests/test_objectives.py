@@ -9,9 +9,9 @@ from atari_dream import noise
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.objectives import Rollout
-from atari_dream.predictor import Domain, Lesson, Noise, Predictor, Start, State, Target
+from atari_dream.predictor import Batch, Domain, Lesson, Noise, Predictor, Start, State, Target
 from atari_dream.registry import create_model
-from atari_dream.windows import Batch, Windows, domain_of
+from atari_dream.windows import Windows, domain_of
 
 CONTEXT, HORIZON, LANES = 2, 5, 32
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from atari_dream import noise
-from atari_dream.canvas.moves import LAGS, SOURCES
+from atari_dream.canvas.moves import SOURCES
 from atari_dream.canvas.redrawing import Plan, Redrawing, Scene
 
 COLOURS = (14, 42, 100)
@@ -43,7 +43,8 @@ def plan(features: torch.Tensor, guess: torch.Tensor | None = None) -> Plan:
 
 
 def resting(layer: Redrawing) -> torch.Tensor:
-    return torch.zeros(2, 600, LAGS * layer.ways)
+    """A reflex that says little."""
+    return torch.tensor([-3.0, 2.0] + [0.0] * (layer.ways - 1)).expand(2, 600, -1)
 
 
 def towards(way: int) -> torch.Tensor:
@@ -52,7 +53,6 @@ def towards(way: int) -> torch.Tensor:
 
 
 def test_untrained_it_keeps_every_pixel(layer: Redrawing, features: torch.Tensor) -> None:
-    layer.choose.weight.zero_()
     assert torch.equal(layer.draw(plan(features), scene(42), CALM), plain(42))
 
 
@@ -179,24 +179,7 @@ def test_it_is_traced_how_cells_came_about(layer: Redrawing) -> None:
     torch.testing.assert_close(trace[:, 44:46].sum(-1), torch.ones(2, 2))
 
 
-def test_what_moves_goes_on(layer: Redrawing, features: torch.Tensor) -> None:
-    layer.choose.weight.zero_()
-    layer.choose.bias.zero_()  # type: ignore[union-attr]
-    layer.drawn = 600
-    before = scene(14)
-    before.frames[:, 0] = sprite(44)
-    trace = layer.traced(before, sprite(45))
-    traces = torch.cat([trace] * LAGS, dim=-1)
-    now = Scene(sprite(45)[:, None].repeat(1, SOURCES, 1, 1), plain(14))
-    went = layer.draw(layer.plan(features, traces), now, CALM)
-    assert torch.equal(went, sprite(46))
-    layer.choose.bias[0] = 1.0  # type: ignore[index]
-    assert torch.equal(layer.draw(layer.plan(features, resting(layer)), now, CALM), now.present)
-
-
 def test_neighbours_agree(layer: Redrawing, features: torch.Tensor) -> None:
-    layer.choose.weight.zero_()
-    layer.choose.bias.zero_()  # type: ignore[union-attr]
     odds = torch.zeros(2, 600, layer.ways)
     odds[:, 100:160, 1] = 2.0
     odds[:, 129, 0] = 3.0  # on its own it would stay

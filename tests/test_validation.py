@@ -8,10 +8,10 @@ from torch import Tensor
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.models.copy_last import CopyLast
-from atari_dream.predictor import Domain, Outcome, Start, State
+from atari_dream.predictor import Batch, Domain, Outcome, Start, State
 from atari_dream.registry import create_model
 from atari_dream.validation import validate
-from atari_dream.windows import Batch, Windows, domain_of
+from atari_dream.windows import Windows, domain_of
 
 CONTEXT, HORIZON = 8, 6
 

@@ -11,9 +11,12 @@ from model_cases import actions, build, play
 from atari_dream import noise
 from atari_dream.bundled import bundled_pool
 from atari_dream.canvas.cells import to_cells
+from atari_dream.canvas.counts import NUMBERS
 from atari_dream.canvas.moves import LAGS, SOURCES
 from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
 from atari_dream.files import read_json
+from atari_dream.models import vivid
 from atari_dream.models.vivid import Vivid
 from atari_dream.registry import create_model
 from atari_dream.training import Trainer
@@ -49,7 +52,7 @@ def test_only_so_many_cells_change_in_a_step(store: EpisodeStore) -> None:
     start = bundled_pool("pacman").batch(np.arange(5))
     _, _, frames = play(predictor, start, noise.key_of(torch.arange(5)), actions(3))
     changed = [(to_cells(after) != to_cells(before)).any(-1).sum(1) for before, after in pairwise(frames)]
-    assert 0 < torch.stack(changed).max() <= predictor.redrawing.drawn
+    assert 0 < torch.stack(changed).max() <= predictor.redrawing.drawn + predictor.display.count
 
 
 def test_the_memory_begins_with_the_context(store: EpisodeStore) -> None:
@@ -66,16 +69,37 @@ def test_the_memory_begins_with_the_context(store: EpisodeStore) -> None:
 def test_what_is_drawn_matters_for_what_is_earned(store: EpisodeStore) -> None:
     predictor = build("vivid", domain_of(store, 4))
     assert isinstance(predictor, Vivid)
-    features, coded = torch.randn(1, 4, 30, 20), predictor._coded(torch.zeros(1, 600, 56, dtype=torch.uint8))
-    shown = torch.zeros(1, 600, 56, dtype=torch.uint8)
-    nothing = predictor._outcome(features, coded, shown)
+    present, lives = torch.zeros(1, 600, 56, dtype=torch.uint8), torch.tensor([3])
+    loose = torch.zeros(1, 600, NUMBERS)
+    shown = present.clone()
+    nothing = predictor._outcome(present, shown, loose, lives)
     shown[0, 590] = 14
-    assert not torch.equal(predictor._outcome(features, coded, shown), nothing)
+    assert not torch.equal(predictor._outcome(present, shown, loose, lives), nothing)
+
+
+def test_the_display_follows_what_is_earned_and_does_not_tell_it(store: EpisodeStore) -> None:
+    predictor = build("vivid", domain_of(store, 4))
+    assert isinstance(predictor, Vivid)
+    predictor.display.earned.mul_(500.0)
+    cells = predictor.display.cells.tolist()
+    state = predictor.init(bundled_pool("pacman").batch(np.arange(1)))
+    action = torch.zeros(1, 4, dtype=torch.uint8)
+    shown = []
+    for place in range(len(predictor.domain.rewards)):
+        drawn = {name: torch.zeros(1, *spec.shape) for name, spec in predictor.noise.items()}
+        drawn["reward"][0, place] = 1e6
+        after, outcome = predictor.step(state, action, drawn)
+        assert outcome.reward == predictor.domain.rewards[place]
+        shown.append(after[0][0])
+    everywhere = torch.stack(shown)
+    differs = (everywhere != everywhere[0]).any(0).any(-1).nonzero()[:, 0].tolist()
+    assert differs and set(differs) <= set(cells)
 
 
 def test_its_survey_finds_moves_and_is_the_same_every_time(store: EpisodeStore) -> None:
     windows = Windows(store, "train", 16, 1, 1, 4)
-    told = [Vivid.survey(windows[k].frames[0] for k in range(30)) for _ in range(2)]
+    clips = [windows[k] for k in range(30)]
+    told = [Vivid.survey(clips) for _ in range(2)]
     assert told[0] == told[1]
     moves = np.array(told[0]["moves"])
     assert len(moves) > 4 and (moves[:, 0] < SOURCES).all() and moves[:, :3].any(1).all()
@@ -89,3 +113,20 @@ def test_it_is_built_as_its_data_suggests_and_goes_on_so(store: EpisodeStore, tm
     assert told == first.built and told["moves"] and told["channels"] == 8
     again = train(store, tmp_path / "again", init=str(tmp_path / "first"))
     assert again.built == first.built
+
+
+@pytest.mark.slow
+def test_it_is_primed_before_it_is_rolled_out(
+    store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vivid, "_CELLS_DRILL", (8, 3))
+    monkeypatch.setattr(vivid, "_STEPS_DRILL", (8, 3))
+    monkeypatch.setattr("atari_dream.training._SURVEY_CLIPS", 10)
+    plain, primed = (train(store, tmp_path / str(frames), prime=frames) for frames in (0, 800))
+    assert primed.elapsed > plain.elapsed
+    for name in ("reflex.look.weight", "tally.look.weight"):
+        assert not torch.equal(primed.predictor.get_parameter(name), plain.predictor.get_parameter(name))
+    again = train(store, tmp_path / "800", prime=800, steps=2, resume=True)
+    assert again.step == 2
+    with pytest.raises(UsageError, match="prime"):
+        train(store, tmp_path / "800", prime=0, steps=3, resume=True)

@@ -12,8 +12,8 @@ from atari_dream.emulator import Emulator
 from atari_dream.episode import Episode
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
-from atari_dream.predictor import Domain
-from atari_dream.windows import UNKNOWN_LIVES, Batch, Windows, domain_of
+from atari_dream.predictor import Batch, Domain
+from atari_dream.windows import UNKNOWN_LIVES, Windows, domain_of
 
 
 def make_store(path: Path, *episodes: Episode, frame_skip: int = 1) -> EpisodeStore:

@@ -6,6 +6,8 @@ from atari_dream.layers import GRID, PATCH
 
 CELLS = GRID[0] * GRID[1]
 PIXELS = PATCH[0] * PATCH[1]
+ROW = 8
+"""Cells that are drawn side by side: how many are drawn is a multiple of it."""
 
 
 def to_cells(frame: Tensor) -> Tensor:

@@ -69,7 +69,10 @@ class Recolouring(nn.Module):
         batch, count = len(present), len(self.colours)
         lane = torch.arange(batch, device=present.device)[:, None, None]
         pair = (lane * count + self.slot[present.int()]) * count + self.slot[target.int()]
-        pixels = torch.bincount(pair.flatten(), minlength=batch * count * count).view(batch, count, count)
+        pixels = pair.new_zeros(batch, count, count)
+        pixels.view(-1).scatter_add_(
+            0, pair.flatten(), torch.ones_like(pair).flatten()
+        )  # bincount waits for a GPU
         before, after = pixels.sum(2), pixels.sum(1)
         most, place = pixels.max(2)
         whole = (most >= _SHARE * before) & (most >= _SHARE * after.gather(1, place)) & (before > 0)

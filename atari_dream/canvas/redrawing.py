@@ -5,7 +5,7 @@ be no ghost at all. A cell as a whole stays as it is, goes back to its ground, o
 under it or over its own ground; and single pixels are touched up. A step takes one way by its odds, with one draw for
 all cells, so that those of a sprite go together; and cells that are likely to change lend their neighbours their odds,
 since what is right for a part of a sprite is right for the rest.
-What moved is likely to go on: in which ways the cells came about is read off the frames, and adds to the odds directly.
+In which ways the cells came about is read off the frames: what moved is likely to go on (`canvas.reflex`).
 Which way is right is told by how many pixels it gets wrong, not by what touches could mend: touches that learn first
 would leave the ways nothing to learn.
 """
@@ -16,16 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from atari_dream.canvas.cells import PIXELS, from_grid, pick, put, to_grid
-from atari_dream.canvas.moves import LAGS, Move, Moves
+from atari_dream.canvas.cells import PIXELS, ROW, from_grid, pick, put, to_grid
+from atari_dream.canvas.moves import Move, Moves
 from atari_dream.layers import Conv2d, silu, strata
 
 _CHANGED, _DOUBTFUL = 40, 16
 _POSSIBLE = -4.0
-_CALM, _KEEP, _TOUCH = -3.0, 2.0, -4.0
-_WRONG, _AGREE = 2.0, 5.0
-_TRACED, _INERTIA = 64, 0.5
-_ROW = 8
+_TOUCH = -4.0
+_WRONG, _AGREE = 2.0, 2.0
+_TRACED = 64
 
 
 class Scene(NamedTuple):
@@ -52,7 +51,7 @@ class Plan(NamedTuple):
     Attributes:
         features: (B, channels, 30, 20).
         stirred: How likely each cell is to change, logits (B, 600).
-        onward: How likely each way is if what moved goes on, to be added to its logit, (B, 600, ways).
+        onward: How likely each way is as far as the reflex knows, to be added to its logit, (B, 600, ways).
     """
 
     features: Tensor
@@ -93,23 +92,25 @@ class Redrawing(nn.Module):
         self.stir = Conv2d(channels, 1, 1)
         self.enter = Conv2d(channels, hidden, 1)
         self.choose = Conv2d(hidden, self.ways, 1)
-        self.onward = Conv2d(LAGS * self.ways, 1 + self.ways, 3, padding=1)
         self.touch = Conv2d(hidden, PIXELS, 1)
         self.paint = Conv2d(hidden, PIXELS * len(colours), 1)
         with torch.no_grad():
-            self.stir.bias.fill_(_CALM)  # type: ignore[union-attr]
             self.touch.bias.fill_(_TOUCH)  # type: ignore[union-attr]
-            self.choose.bias[0] += _KEEP  # type: ignore[index]
-            nn.init.zeros_(self.onward.bias)  # type: ignore[arg-type]
-            nn.init.zeros_(self.onward.weight)
-            for way in range(self.ways):
-                self.onward.weight[1 + way, way :: self.ways] = _INERTIA
+            for layer in (self.stir, self.choose):  # the reflex knows first
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def plan(self, features: Tensor, traces: Tensor) -> Plan:
-        """Looks ahead, from features (B, channels, 30, 20) and the traces of the last frames, (B, 600, LAGS * ways)."""
-        onward = from_grid(self.onward(to_grid(traces))).float()
-        stirred = from_grid(self.stir(features))[..., 0].float() + onward[..., 0]
-        return Plan(features, stirred, onward[..., 1:])
+    def plan(self, features: Tensor, reflex: Tensor) -> Plan:
+        """Looks ahead.
+
+        Args:
+            features: (B, channels, 30, 20).
+            reflex: Logits of change and of each way, to which the features add, (B, 600, 1 + ways).
+        """
+        reflex = reflex.float()
+        return Plan(
+            features, from_grid(self.stir(features))[..., 0].float() + reflex[..., 0], reflex[..., 1:]
+        )
 
     def traced(self, scene: Scene, frame: Tensor) -> Tensor:
         """In which ways the cells came to show a frame, uint8 (B, 600, 56): odds (B, 600, ways), 0 if none changed.
@@ -118,7 +119,7 @@ class Redrawing(nn.Module):
         """
         changed = (frame != scene.present).sum(-1, dtype=torch.int32)
         most, cell = changed.topk(min(self.drawn, _TRACED), dim=1)
-        odds = self._fit(scene, cell, frame)[0].softmax(-1) * (most > 0)[..., None]
+        odds = self.fit(scene, cell, frame)[0].softmax(-1) * (most > 0)[..., None]
         return put(odds.new_zeros(*changed.shape, self.ways), cell, odds)
 
     def draw(self, plan: Plan, scene: Scene, chance: Tensor) -> Tensor:
@@ -129,20 +130,22 @@ class Redrawing(nn.Module):
         every = put(told.new_zeros(*plan.stirred.shape, self.ways), cell, told)
         around = from_grid(F.avg_pool2d(to_grid(every), 3, stride=1, padding=1))
         agreed = odds + _AGREE * pick(around, cell)
-        return self._redrawn(plan, scene, cell, agreed + chance[:, None], touches)
+        return self._with(plan, scene, cell, self._drawn(scene, cell, agreed + chance[:, None], touches))
 
     def retrace(self, plan: Plan, scene: Scene, target: Tensor) -> Tensor:
         """What it would have drawn, had chance had it that a frame came about, uint8 (B, 600, 56)."""
         _, cell = plan.stirred.topk(self.drawn, dim=1)
         odds, *touches = self._tell(plan, cell)
-        return self._redrawn(
-            plan, scene, cell, odds.log_softmax(-1) + self._fit(scene, cell, target)[0], touches
-        )
+        likely = odds.log_softmax(-1) + self.fit(scene, cell, target)[0]
+        return self._with(plan, scene, cell, self._drawn(scene, cell, likely, touches))
 
-    def _redrawn(
-        self, plan: Plan, scene: Scene, cell: Tensor, likely: Tensor, touches: list[Tensor]
-    ) -> Tensor:
-        """The frame with some cells, int64 (B, n), in their likeliest ways, (B, n, ways), and touched up."""
+    def draw_at(self, cell: Tensor, plan: Plan, scene: Scene) -> Tensor:
+        """What some cells, int64 (B, n), likeliest show, whether they are likely to change or not, uint8 (B, n, 56)."""
+        odds, *touches = self._tell(plan, cell)
+        return self._drawn(scene, cell, odds, touches)
+
+    def _drawn(self, scene: Scene, cell: Tensor, likely: Tensor, touches: list[Tensor]) -> Tensor:
+        """Some cells, int64 (B, n), in their likeliest ways, (B, n, ways), and touched up: uint8 (B, n, 56)."""
         touched, paint = touches
         shown = self._shown(scene, cell, likely.argmax(-1, keepdim=True))[:, :, 0]
         touched = touched.sigmoid()
@@ -150,7 +153,10 @@ class Redrawing(nn.Module):
         best, place = share.max(-1)
         kept = 1 - touched + share.gather(-1, self._slot(shown)[..., None])[..., 0]
         colour = self.colours.index_select(0, place.flatten()).view(place.shape)
-        drawn = torch.where(best > kept, colour, shown)
+        return torch.where(best > kept, colour, shown)
+
+    def _with(self, plan: Plan, scene: Scene, cell: Tensor, drawn: Tensor) -> Tensor:
+        """The present frame with those of some cells, int64 (B, n), that may change as drawn, uint8 (B, n, 56)."""
         possible = (plan.stirred.gather(1, cell) > _POSSIBLE)[..., None]
         return put(scene.present, cell, torch.where(possible, drawn, pick(scene.present, cell)))
 
@@ -176,17 +182,17 @@ class Redrawing(nn.Module):
         )
         cell, weight = torch.cat(cells, dim=1), torch.cat(weights, dim=1)
         stirs = F.binary_cross_entropy_with_logits(plan.stirred, changes.float(), reduction="none")
-        ways, touches = self._cell_nll(plan, scene, target, cell)
+        ways, touches = self.nll_at(cell, plan, scene, target)
         return {
             "cells": stirs.sum(1),
             "ways": (weight * ways).sum(1),
             "touches": (weight * touches).sum(1),
         }
 
-    def _cell_nll(self, plan: Plan, scene: Scene, target: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    def nll_at(self, cell: Tensor, plan: Plan, scene: Scene, target: Tensor) -> tuple[Tensor, Tensor]:
         """Nats of the ways of cells, int64 (B, n), and of the touches after them, if they are drawn: each (B, n)."""
         odds, touched, paint = self._tell(plan, cell)
-        fit, right = self._fit(scene, cell, target)
+        fit, right = self.fit(scene, cell, target)
         likely = odds.log_softmax(-1) + fit
         ways = fit.amax(-1) - likely.logsumexp(-1)
         painted = paint.log_softmax(-1).gather(-1, self._slot(pick(target, cell))[..., None])[..., 0]
@@ -195,7 +201,7 @@ class Redrawing(nn.Module):
         share = (likely.detach().softmax(-1)[..., None] * right).sum(-2)
         return ways, -(share * either + (1 - share) * painted).sum(-1)
 
-    def _fit(self, scene: Scene, cell: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+    def fit(self, scene: Scene, cell: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
         """How well each way explains what cells, int64 (B, n), show in a frame, (B, n, ways), and which pixels."""
         every = torch.arange(self.ways, device=cell.device).expand(*cell.shape, -1)
         right = self._shown(scene, cell, every) == pick(frame, cell)[:, :, None]
@@ -203,7 +209,7 @@ class Redrawing(nn.Module):
 
     def _tell(self, plan: Plan, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Of cells, int64 (B, n): logits of ways, (B, n, ways), of touches, (B, n, 56), of colours, (B, n, 56, K)."""
-        seen = pick(from_grid(plan.features), cell).unflatten(1, (-1, _ROW)).permute(0, 3, 1, 2)
+        seen = pick(from_grid(plan.features), cell).unflatten(1, (-1, ROW)).permute(0, 3, 1, 2)
         hidden = silu(self.enter(silu(seen)))
         odds, touched, paint = (
             layer(hidden).permute(0, 2, 3, 1).flatten(1, 2).float()

@@ -62,6 +62,12 @@ from atari_dream.training_config import TrainingConfig
 )
 @click.option("--init", help="Checkpoint whose weights to begin with.")
 @click.option(
+    "--prime",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Frames from which vivid learns single steps first.",
+)
+@click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
 )
 @click.option(
