@@ -6,9 +6,10 @@ Run, for some games or for all:
 revision of weights where the package finds it, with its card. What was interrupted goes on, what is done is skipped.
 `python benchmarks/bundle.py doubt [GAME ...]`: calibrates the doubt of the newest weights.
 `python benchmarks/bundle.py card [GAME ...]`: measures the newest weights, and writes their card.
-How Ms. Pac-Man's r1 came about, `benchmarks/LOG.md` says.
+How the weights that ship came about, `benchmarks/LOG.md` says.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -31,9 +32,18 @@ TEST_STEPS = {
     "pinball": 64_000,
     "revenge": 24_000,
 }
+RANDOM_STEPS, MIXED_STEPS = 100_000, 200_000
 DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
 TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
-MODEL, MINUTES = "vivid", 21
+MODEL = "vivid"
+ON_CPU = (
+    "--batch 4 --context 10 --horizon 3 --prime 15000 --learning-rate 0.006 "
+    "--minutes 21 --clock cpu --workers 0 --validate-every 300"
+)
+ON_GPU = (
+    "--batch 64 --context 16 --horizon 8 --prime 20000 --learning-rate 0.004 "
+    "--minutes 17 --workers 6 --validate-every 800"
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -93,11 +103,10 @@ def make_store(game: str) -> Path:
     done = store.with_suffix(".done")
     if not done.exists():
         shutil.rmtree(store, ignore_errors=True)
-        run(f"record --game {game} --steps 36000 --workers 2 --out {store}")
+        command = f"record --game {game} --out {store} --workers {os.cpu_count() or 1}"
+        run(f"{command} --steps {RANDOM_STEPS}")
         policy = f"random=1,{make_player(game)}=3"
-        run(
-            f"record --game {game} --policy {policy} --steps 50000 --seed {MIXED_SEED} --workers 2 --out {store}"
-        )
+        run(f"{command} --policy {policy} --steps {MIXED_STEPS} --seed {MIXED_SEED}")
         done.touch()
     return store
 
@@ -106,12 +115,11 @@ def make_weights(game: str) -> None:
     """Records and trains; the best checkpoint, its weights in float16, is the next revision, unless one has no card."""
     known = revisions(game)
     if not known or (bundled_checkpoint(game) / "drift.json").exists():
-        revision = f"r{len(known) + 1}"
+        revision = f"r{1 + max((int(name[1:]) for name in known), default=0)}"
         out = WORK / f"{game}-{revision}"
         begun = " --resume" * Path(f"{out}.training/state.pt").exists()
-        windows = f"--data {make_store(game)} --batch 8 --context 10 --horizon 5 --workers 0"
-        time = f"--minutes {MINUTES} --clock cpu --learning-rate 0.006 --validate-every 150"
-        run(f"train --model {MODEL} --game {game} {windows} {time} --out {out}{begun}")
+        settings = ON_GPU if torch.cuda.is_available() else ON_CPU
+        run(f"train --model {MODEL} --game {game} --data {make_store(game)} {settings} --out {out}{begun}")
         bundle(out, ROOT / game / "weights" / revision)
     make_card(game)
 
