@@ -69,10 +69,8 @@ class Recolouring(nn.Module):
         batch, count = len(present), len(self.colours)
         lane = torch.arange(batch, device=present.device)[:, None, None]
         pair = (lane * count + self.slot[present.int()]) * count + self.slot[target.int()]
-        pixels = pair.new_zeros(batch, count, count)
-        pixels.view(-1).scatter_add_(
-            0, pair.flatten(), torch.ones_like(pair).flatten()
-        )  # bincount waits for a GPU
+        pixels = pair.new_zeros(batch, count, count)  # bincount would wait for a GPU
+        pixels.view(-1).scatter_add_(0, pair.flatten(), torch.ones_like(pair).flatten())
         before, after = pixels.sum(2), pixels.sum(1)
         most, place = pixels.max(2)
         whole = (most >= _SHARE * before) & (most >= _SHARE * after.gather(1, place)) & (before > 0)

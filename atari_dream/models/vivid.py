@@ -150,7 +150,7 @@ class Vivid(OutcomePredictor):
     def learn(
         self, state: State, action: Tensor, target: Target, noise: dict[str, Tensor], compete: bool = False
     ) -> Lesson:
-        """Predicts one step; the pixels are told which colours really changed."""
+        """Predicts one step; pixels are told which colours really changed, outcomes are read off the real frame."""
         memory, coded = self._take_in(state)
         lives, present, follows = state[-1], memory.last, to_cells(target.frame)
         features, loose = self._features(memory, coded, action, lives), self._loose(memory)
