@@ -40,6 +40,13 @@ cv2.setNumThreads(1)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
+@pytest.fixture(autouse=True)
+def gradients() -> Iterator[None]:
+    """A test that is stopped inside `no_grad` leaves gradients off: the next one begins with them."""
+    torch.set_grad_enabled(True)
+    yield
+
+
 @register_model("tiny")
 class Tiny(Predictor):
     """Predicts the next frame from the last one alone. State: frame uint8 (B, 210, 160), lives int64 (B,)."""
