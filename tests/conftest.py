@@ -41,10 +41,9 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GP
 
 
 @pytest.fixture(autouse=True)
-def gradients() -> Iterator[None]:
+def gradients() -> None:
     """A test that is stopped inside `no_grad` leaves gradients off: the next one begins with them."""
     torch.set_grad_enabled(True)
-    yield
 
 
 @register_model("tiny")
