@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 import torch
+import torch_optimizer
 from torch import Tensor, nn
 
 from atari_dream import dream, noise
@@ -13,6 +14,7 @@ PIXEL_WEIGHT = 0.01
 """Factor of a frame's pixels, hundreds of nats, against one reward's."""
 
 _OWN = -3
+_BETAS = (0.9, 0.99)  # with 0.999 rectification holds the first thousand updates back
 
 Losses = dict[str, Tensor]
 
@@ -61,6 +63,10 @@ class Rollout(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The parameters of each optimiser."""
         return {"model": list(self.predictor.parameters())}
+
+    def optimizer(self, parameters: list[nn.Parameter], rate: float) -> torch.optim.Optimizer:
+        """What parameters are trained by."""
+        return torch_optimizer.RAdam(parameters, lr=rate, betas=_BETAS)
 
     def whole(self, progress: float) -> bool:
         """Whether all that the objective consists of takes part by now; the best checkpoint is from then on."""

@@ -188,6 +188,7 @@ class Predictor(nn.Module):
         practice: What one step of learning draws beyond that.
         adversaries: Names of its discriminators.
         trainable: Whether it learns.
+        branches: Whether it learns from play that branches off recordings, not from rollouts over them.
         batch_invariant: Whether a lane's bits depend on that lane alone, whatever the batch.
         exportable: Whether `init`, `step` and `decode` pass `torch.export`.
     """
@@ -197,6 +198,7 @@ class Predictor(nn.Module):
     practice: dict[str, Noise] = {}
     adversaries: tuple[str, ...] = ()
     trainable: ClassVar[bool] = True
+    branches: ClassVar[bool] = False
     batch_invariant: ClassVar[bool] = False
     exportable: ClassVar[bool] = True
 

@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch_optimizer
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
 from atari_dream import noise
-from atari_dream.adversary import objective_of
 from atari_dream.checkpoint import load_checkpoint, save_checkpoint
+from atari_dream.course import course_of
 from atari_dream.dream import tree_map
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, whole
-from atari_dream.objectives import PIXEL_WEIGHT
 from atari_dream.predictor import Batch, Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.training_config import TrainingConfig
@@ -34,11 +31,7 @@ from atari_dream.windows import Windows, domain_of
 
 _KEEP_SECONDS = 45.0
 _EMA = 0.999
-_COLOUR_WEIGHT = 0.1
-_SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
-_PRIMED_WINDOWS, _PRIMED_STEPS = 16, 48
 _CLOCKS: dict[str, Callable[[], float]] = {"wall": time.monotonic, "cpu": time.process_time}
-_BETAS = (0.9, 0.99)  # with 0.999 rectification holds the first thousand updates back
 
 
 VALIDATION_HORIZON = 10
@@ -62,7 +55,8 @@ class Trainer:
         self.config, self._report = config, report
         self._store = _open_store(config)
         torch.manual_seed(config.seed)
-        self.built = _built(config, self._store)
+        self.course = course_of(config, self._store)
+        self.built = self._built()
         self.predictor = create_model(config.model, domain_of(self._store, config.frame_skip), **self.built)
         self.fabric = _fabric(
             config, in_turns=config.adversary_share > 0 and bool(self.predictor.adversaries)
@@ -71,25 +65,17 @@ class Trainer:
             self._begin_with(Path(config.init))
         self.predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.step, self.elapsed, self.best = 0, 0.0, float("inf")
-        if config.prime and not (config.init or config.resume):
-            self._prime(config.prime)
+        if not (config.init or config.resume):
+            self._prime()
         self.context = min(config.context or self.predictor.context, self.predictor.context)
         self.average = AveragedModel(self.predictor, multi_avg_fn=_average)
         self.average.to(self.fabric.device)
-        objective = objective_of(
-            self.predictor,
-            self.context,
-            _weights(config),
-            config.free_bits,
-            config.adversary,
-            config.adversary_share,
-        )
+        self.predictor.to(self.fabric.device)
+        objective = self.course.objective(self.predictor, self.context, self.fabric.device)
         groups = objective.groups()
         self.objective = self.fabric.setup_module(objective)
         self.optimizers = {
-            name: self.fabric.setup_optimizers(
-                torch_optimizer.RAdam(parameters, lr=config.learning_rate, betas=_BETAS)
-            )
+            name: self.fabric.setup_optimizers(objective.optimizer(parameters, config.learning_rate))
             for name, parameters in groups.items()
         }
         if config.resume:
@@ -163,38 +149,24 @@ class Trainer:
                 f"train anew with a --learning-rate below {self.config.learning_rate:g}"
             ) from error
 
+    def _built(self) -> dict[str, Any]:
+        """What the model is built with: as asked; the rest as the checkpoint to begin with, or as the data suggests."""
+        config = self.config
+        if config.init:
+            told = read_json(Path(config.init) / "config.json", "checkpoint")["config"]
+        else:
+            told = self.course.survey()
+        return {**told, **config.config}
+
     def _batches(self) -> Iterator[Batch]:
-        windows = Windows(
-            self._store,
-            "train",
-            self.context,
-            self.config.horizon,
-            self.config.batch,
-            self.config.frame_skip,
-            self.config.seed,
-            self.fabric.global_rank,
-            self.fabric.world_size,
-        )
-        loader = DataLoader(
-            windows,
-            batch_size=None,
-            sampler=range(self.step, len(windows)),
-            num_workers=self.config.workers,
-            prefetch_factor=4 if self.config.workers else None,
-            multiprocessing_context="spawn" if self.config.workers else None,
-            pin_memory=self.fabric.device.type == "cuda",
-        )
-        for batch in loader:
+        share = self.fabric.global_rank, self.fabric.world_size
+        pinned = self.fabric.device.type == "cuda"
+        for batch in self.course.batches(self.context, self.step, *share, pinned):
             yield self._to_device(batch)
 
-    def _prime(self, frames: int) -> None:
+    def _prime(self) -> None:
         begun = _CLOCKS[self.config.clock]()
-        windows = Windows(
-            self._store, "train", 1, _PRIMED_STEPS, _PRIMED_WINDOWS, self.config.frame_skip, self.config.seed
-        )
-        count = -(-frames // (_PRIMED_WINDOWS * _PRIMED_STEPS))
-        self.predictor.to(self.fabric.device)
-        self.predictor.prime(self._to_device(windows[k]) for k in range(count))
+        self.course.prime(self.predictor, self.fabric.device)
         self.elapsed = _CLOCKS[self.config.clock]() - begun
 
     def _validation_batches(self) -> list[Batch]:
@@ -314,29 +286,6 @@ def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
         "prime",
     )
     return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
-
-
-def _built(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
-    """What the model is built with: as asked; the rest as the checkpoint to begin with, or as the data suggests."""
-    if config.init:
-        told = read_json(Path(config.init) / "config.json", "checkpoint")["config"]
-    else:
-        windows = Windows(store, "train", _SURVEY_STEPS, 1, 1, config.frame_skip)
-        told = model_class(config.model).survey(map(windows.__getitem__, range(_SURVEY_CLIPS)))
-    return {**told, **config.config}
-
-
-def _weights(config: TrainingConfig) -> dict[str, float]:
-    """Factors of the loss terms in nats a frame: pixels are many, outcomes few."""
-    return {
-        "pixels": PIXEL_WEIGHT,
-        "cells": PIXEL_WEIGHT,
-        "ways": 4 * PIXEL_WEIGHT,
-        "touches": PIXEL_WEIGHT / 4,
-        "colours": _COLOUR_WEIGHT,
-        "kl": PIXEL_WEIGHT * config.beta,
-        **config.image_losses,
-    }
 
 
 def _open_store(config: TrainingConfig) -> EpisodeStore:

@@ -15,6 +15,7 @@ LAYERS = (
     "emulator episode_writer events players predictor processes training_config",
     "critics doubt dream episodes layers outcomes reference registry starts",
     "autoencoders canvas multi_scale recorder start_query windows",
+    "console",
     "bundled models objectives pool_building rollout truth validation",
     "adversary",
     "checkpoint perceptual scoring",

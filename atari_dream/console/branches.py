@@ -1,0 +1,122 @@
+"""Play that branches off recorded games, with the console's memory.
+
+Recordings keep emulator states. From any of them the game goes on: as it was recorded, or after a while with random
+actions held. So memory, which no recording needs to hold, comes for free, and there is always more to learn from.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from atari_dream.emulator import RAM_SIZE, Emulator
+from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
+from atari_dream.games import HEIGHT, WIDTH, get_game
+from atari_dream.players import RandomPlayer
+
+_FAITHFUL = 0.5
+
+
+class Play(NamedTuple):
+    """Branches side by side, told by arrival: `actions[:, i]` led to `frames[:, i]`.
+
+    Attributes:
+        frames: Palette codes, uint8 (B, L, 210, 160).
+        memory: The console's, uint8 (B, L, 128).
+        actions: ALE codes, uint8 (B, L, frame_skip).
+        rewards: Game points, float32 (B, L).
+        lives: int64 (B, L).
+        ended: Whether the game was over on arrival or before, bool (B, L).
+        valid: Whether the step was played: not after the end of a game, bool (B, L).
+    """
+
+    frames: Tensor
+    memory: Tensor
+    actions: Tensor
+    rewards: Tensor
+    lives: Tensor
+    ended: Tensor
+    valid: Tensor
+
+
+class Branches(Dataset[Play]):
+    """Branches off the games of one split; item k depends on (seed, k) alone.
+
+    Args:
+        store: The recorded games.
+        split: Split to branch off.
+        size: Branches of an item, B.
+        length: Steps of a branch, L.
+        frame_skip: Emulator frames per step.
+        seed: Of the draw.
+
+    Raises:
+        UsageError: If the games of the split were recorded without emulator states.
+    """
+
+    def __init__(
+        self, store: EpisodeStore, split: str, size: int, length: int, frame_skip: int, seed: int = 0
+    ) -> None:
+        self._episodes = [index for index in store.of_split(split) if store.entries[index]["length"]]
+        if not self._episodes or any(store.read(index, "state_steps") is None for index in self._episodes):
+            raise UsageError(
+                f"store {store.path} holds no emulator states in split {split!r}, from which play could go on: "
+                f"atari-dream record --game {store.game} --steps 100000 --out STORE"
+            )
+        lengths = np.array([store.entries[index]["length"] for index in self._episodes])
+        self._odds = lengths / lengths.sum()
+        self._store, self._size, self._length, self._seed = store, size, length, seed
+        self._frame_skip = frame_skip
+        self._emulator: Emulator | None = None
+
+    def __len__(self) -> int:
+        """As many as are asked for."""
+        return 2**31
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leaves the emulator behind, so that worker processes start their own."""
+        return {**self.__dict__, "_emulator": None}
+
+    def __getitem__(self, k: int) -> Play:
+        """Item k."""
+        rng = np.random.default_rng([self._seed, k])
+        branches = [self._branch(rng) for _ in range(self._size)]
+        columns = zip(*branches, strict=True)
+        return Play(*(torch.from_numpy(np.stack(column)) for column in columns))
+
+    def _branch(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """One branch, the columns of a `Play`."""
+        index = int(rng.choice(self._episodes, p=self._odds))
+        steps = self._store.read(index, "state_steps")
+        place = int(rng.integers(len(steps)))
+        emulator = self._emulator = self._emulator or Emulator(self._store.game)
+        emulator.restore(self._store.read(index, "states", place, place + 1)[0])
+        return self._played(emulator, self._script(index, int(steps[place]), rng))
+
+    def _script(self, index: int, step: int, rng: np.random.Generator) -> np.ndarray:
+        """ALE codes of a branch's emulator frames, uint8 (L * frame_skip,)."""
+        frames = self._length * self._frame_skip
+        recorded = self._store.read(index, "actions")[step:].repeat(self._store.frame_skip)[:frames]
+        faithful = frames if rng.random() < _FAITHFUL else int(rng.integers(frames))
+        player = RandomPlayer()
+        player.begin(get_game(self._store.game), 1, rng)
+        script = np.array([player.act(np.empty(0)) for _ in range(frames)], np.uint8)
+        script[: min(faithful, len(recorded))] = recorded[:faithful]
+        return script
+
+    def _played(self, emulator: Emulator, script: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What a script leads to."""
+        length = self._length
+        frames, memory = np.empty((length, HEIGHT, WIDTH), np.uint8), np.empty((length, RAM_SIZE), np.uint8)
+        rewards, lives = np.zeros(length, np.float32), np.empty(length, np.int64)
+        ended, valid = np.zeros(length, bool), np.zeros(length, bool)
+        actions = script.reshape(length, -1)
+        for step in range(length):
+            valid[step] = not emulator.over
+            rewards[step] = emulator.step(actions[step])
+            frames[step], memory[step] = emulator.frame, emulator.ram
+            lives[step], ended[step] = emulator.lives, emulator.over
+        return frames, memory, actions, rewards, lives, ended, valid

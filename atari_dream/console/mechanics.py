@@ -1,0 +1,101 @@
+"""How the console's memory goes on: a network on its bits, and which change of each byte comes next.
+
+The game is a program; with all of its memory known, a step is a function of it and the action.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from atari_dream.console.changes import Change, Changes
+from atari_dream.layers import ActionEmbedding, Conv2d, silu
+
+_UNLIKELY = -1.5
+"""Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
+LANES, _LEAST = 8, 16
+"""Lanes side by side in what a 1x1 convolution sees, so that their bits do not depend on how many there are."""
+
+
+class Dense(nn.Module):
+    """A linear layer whose bits, for a lane, do not depend on the others."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.layer = Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, inputs) to (B, outputs)."""
+        lanes = x.shape[0]
+        missing = max(_LEAST - lanes, -lanes % LANES)  # a single image would be convolved another way
+        padded = torch.cat([x, x.new_zeros(missing, x.shape[1])])
+        image = padded.view(-1, LANES, 1, x.shape[1]).permute(0, 3, 1, 2)
+        return self.layer(image).permute(0, 2, 3, 1).flatten(0, 2)[:lanes]
+
+
+class DenseBlock(nn.Module):
+    """Two layers around which the input is added; the second starts at zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = Dense(width, 2 * width)
+        self.second = Dense(2 * width, width)
+        nn.init.zeros_(self.second.layer.weight)
+
+    def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
+        """Adds the block's change, (B, width); hidden units are scaled by 1 + gain, (B, 2 * width)."""
+        hidden = silu(self.first(self.norm(x)))
+        return x + self.second(hidden if gain is None else hidden * (1 + gain))
+
+
+class Mechanics(nn.Module):
+    """Logits of the changes of memory. An untrained one knows as much as how many there are.
+
+    Args:
+        told: Changes of each byte, as `find_changes` has them.
+        frame_skip: Emulator frames in an action.
+        width: Units.
+        blocks: Residual blocks.
+    """
+
+    def __init__(self, told: list[list[Change]], frame_skip: int, width: int = 256, blocks: int = 3) -> None:
+        super().__init__()
+        self.changes = Changes(told)
+        self.enter = Dense(8 * len(self.changes.bytes), width)
+        self.act = ActionEmbedding(frame_skip, width)
+        self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(blocks))
+        self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.leave = Dense(width, self.changes.total)
+        nn.init.zeros_(self.leave.layer.weight)
+        for gain in self.gains:
+            nn.init.zeros_(gain.table)  # type: ignore[arg-type]
+
+    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
+        """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+        x = self.enter(bits_of(memory.index_select(1, self.changes.bytes))) + self.act(action)[:, :, 0, 0]
+        for block, gain in zip(self.blocks, self.gains, strict=True):
+            x = block(x, gain(action)[:, :, 0, 0])
+        return self.leave(silu(self.norm(x))).float()
+
+    def nll(self, memory: Tensor, action: Tensor, after: Tensor) -> Tensor:
+        """Nats of what memory, uint8 (B, 128), becomes after an action: (B,)."""
+        return self.changes.nll(self(memory, action), memory, after)
+
+    def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
+        """Memory after an action, uint8 (B, 128): of the changes of a byte that are likely, one is drawn.
+
+        Args:
+            memory: uint8 (B, 128).
+            action: uint8 (B, frame_skip).
+            noise: Standard Gumbel numbers, (B, M); bytes share them. With zeros the likeliest is drawn.
+        """
+        logits = self.changes.spread(self(memory, action))
+        likely = logits >= logits.amax(-1, keepdim=True) + _UNLIKELY
+        drawn = logits.masked_fill(~likely, -torch.inf) + noise[:, None]
+        return self.changes.change(memory, drawn.argmax(-1))
+
+
+def bits_of(memory: Tensor) -> Tensor:
+    """Bits of bytes, uint8 (B, n), highest first, as -1 or 1, float32 (B, 8 * n)."""
+    place = torch.arange(7, -1, -1, dtype=torch.uint8, device=memory.device)
+    return (memory[..., None] >> place & 1).flatten(1).float() * 2 - 1

@@ -1,0 +1,129 @@
+"""Which bytes of the console's memory tell where something stands on the screen, found by counting.
+
+A sprite is drawn at a place that the program keeps in two bytes, as they are or doubled, from one edge or the other. So
+where a colour is, less the value of the right byte, is the same in all frames that show it. What keeps to a row, as a
+ship does, needs one byte alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from atari_dream.games import HEIGHT, WIDTH
+
+_SLOPES = (1, -1, 2, -2)
+_FAR = 1024
+_SURE, _LIKELY, _ABOVE_CHANCE, _CONSTANT = 0.8, 0.6, 0.15, 0.9
+_FEWEST, _LIVELY = 100, 4
+
+
+class Axis(NamedTuple):
+    """A coordinate on the screen: `offset + slope * memory[byte]`; with slope 0 it is the same in all frames."""
+
+    byte: int
+    slope: int
+    offset: int
+
+
+class Place(NamedTuple):
+    """Where something stands, and the palette codes that it shows.
+
+    Attributes:
+        across: Its column.
+        down: Its row.
+        colours: Palette codes.
+    """
+
+    across: Axis
+    down: Axis
+    colours: tuple[int, ...]
+
+
+def find_backdrop(frames: np.ndarray) -> np.ndarray:
+    """The most frequent palette code of each pixel, uint8 (210, 160), of frames, uint8 (N, 210, 160)."""
+    codes = np.unique(frames)
+    counts = np.stack([(frames == code).sum(0) for code in codes])
+    return np.asarray(codes[counts.argmax(0)])
+
+
+def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) -> list[Place]:
+    """The places that bytes tell; colours that go with the same bytes are of one place.
+
+    Args:
+        frames: Palette codes, uint8 (N, 210, 160).
+        memory: At each of them, uint8 (N, 128).
+        backdrop: What pixels mostly show, uint8 (210, 160).
+    """
+    lively = [byte for byte in range(memory.shape[1]) if len(np.unique(memory[:, byte])) >= _LIVELY]
+    fits: dict[int, tuple[_Fits, _Fits]] = {}
+    for code in np.unique(frames).tolist():
+        shown = (frames == code) & (frames != backdrop)
+        visible = shown.any((1, 2))
+        if visible.sum() >= _FEWEST:
+            columns, rows = (_fits(shown[visible].any(axis), memory[visible], lively) for axis in (1, 2))
+            fits[code] = columns, rows
+    best: dict[tuple[Axis, Axis], float] = {}
+    for columns, rows in fits.values():
+        if columns and rows:
+            (across, one), (down, other) = (max(axes.items(), key=_share) for axes in (columns, rows))
+            if min(one, other) >= _SURE and across[:2] != down[:2]:
+                best[across, down] = max(one + other, best.get((across, down), 0.0))
+    places: dict[tuple[int, int], Place] = {}
+    for across, down in sorted(best, key=lambda pair: -best[pair]):
+        colours = tuple(code for code, both in fits.items() if _goes_with(across, down, *both))
+        places.setdefault((across.byte, down.byte), Place(across, down, colours))
+    return list(places.values())
+
+
+_Fits = dict[Axis, float]
+"""Coordinates that go with where a colour is, and the shares of frames in which they do."""
+
+
+def _share(fit: tuple[Axis, float]) -> float:
+    return fit[1]
+
+
+def _goes_with(across: Axis, down: Axis, columns: _Fits, rows: _Fits) -> bool:
+    """Whether a colour goes with the bytes of a place, at whatever offset."""
+    return all(any(axis[:2] == fit[:2] for fit in fits) for axis, fits in ((across, columns), (down, rows)))
+
+
+def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
+    """The best coordinate by each byte that goes with where a colour is; one alone if it is always at one place.
+
+    What is large always covers some places, but not with its edges.
+
+    Args:
+        shown: In which columns or rows the colour is, bool (n, 160) or (n, 210).
+        memory: uint8 (n, 128).
+        lively: Bytes to be tried.
+    """
+    fits: _Fits = {}
+    edges = (np.eye(shown.shape[1], dtype=bool)[end] for end in (shown.argmax(1), -1 - shown[:, ::-1].argmax(1)))
+    for part in (shown, *edges):
+        often = part.mean(0)
+        moving = part & (often < _CONSTANT)
+        if moving.any(1).mean() < _SURE:
+            continue
+        often, (frame, place) = moving.mean(0), moving.nonzero()
+        for byte in lively:
+            value = memory[frame, byte].astype(int)
+            tried: _Fits = {}
+            for slope in _SLOPES:
+                counts = np.bincount(place - slope * value + _FAR, minlength=2 * _FAR)
+                tried[Axis(byte, slope, int(counts.argmax()) - _FAR)] = counts.max() / len(shown)
+            axis, share = max(tried.items(), key=_share)
+            if share >= max(_LIKELY, often.max() + _ABOVE_CHANCE):
+                fits[axis] = max(float(share), fits.get(axis, 0.0))
+        if fits:
+            return fits
+    often = shown.mean(0)
+    return {Axis(0, 0, int(often.argmax())): float(often.max())} if often.max() >= _CONSTANT else {}
+
+
+def on_screen(place: Place, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of a place, int64 (N,) each, by memory, uint8 (N, 128); they may be off the screen."""
+    row, column = (
+        axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in (place.down, place.across)
+    )
+    return row.clip(-HEIGHT, 2 * HEIGHT), column.clip(-WIDTH, 2 * WIDTH)

@@ -1,0 +1,192 @@
+"""What stands at the places that memory tells: a few shapes for each, found in the data, drawn whole.
+
+A program has few pictures of a thing, and one of them is shown, or none, at its place or a little behind it. So what is
+drawn from them is sharp and in one piece, whatever was predicted. Source of the idea: Smirnov et al. (2021),
+"MarioNette: Self-supervised sprite learning"; there sprites are learnt by gradients, here they are counted.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atari_dream.console.places import Place
+from atari_dream.games import HEIGHT, WIDTH
+
+NOTHING = 1
+"""What a shape has where nothing is drawn: palette codes are even."""
+SIDE = 24
+"""Rows and columns of the largest shape."""
+JITTER = 4
+"""Pixels that a shape may be off its usual distance from its place, either way."""
+_REACH = 24
+_WINDOW = 2 * _REACH
+_SELDOM, _FEWEST = 0.003, 8
+
+
+class Seen(NamedTuple):
+    """What is seen at the places of lanes.
+
+    Attributes:
+        shape: Palette codes, or `NOTHING`, from the first row and column that show something, uint8 (B, S, 24, 24).
+        down: Rows from the place to the first, int64 (B, S).
+        across: Columns from the place to the first, int64 (B, S).
+        there: Whether anything is, bool (B, S).
+        whole: Whether it is no larger than a shape may be, bool (B, S).
+    """
+
+    shape: Tensor
+    down: Tensor
+    across: Tensor
+    there: Tensor
+    whole: Tensor
+
+
+class Shown(NamedTuple):
+    """What is shown at the places of lanes, int64 (B, S) each.
+
+    Attributes:
+        look: 0 for nothing, from 1 on the place's shapes; -1 where it is not known.
+        down: Rows off the usual distance, plus `JITTER`.
+        across: Columns off the usual distance, plus `JITTER`.
+    """
+
+    look: Tensor
+    down: Tensor
+    across: Tensor
+
+
+class Sprites(nn.Module):
+    """The shapes at each of S places.
+
+    Args:
+        places: Where something stands.
+        looks: The most shapes of a place, L.
+    """
+
+    backdrop: Tensor
+    colours: Tensor
+    axes: Tensor
+    shapes: Tensor
+    usual: Tensor
+
+    def __init__(self, places: Sequence[Place], looks: int = 32) -> None:
+        super().__init__()
+        colours = torch.zeros(len(places), 256, dtype=torch.bool)
+        for place, told in zip(colours, places, strict=True):
+            place[list(told.colours)] = True
+        axes = torch.tensor([[told.down, told.across] for told in places], dtype=torch.int64).view(-1, 2, 3)
+        self.register_buffer("colours", colours, persistent=False)
+        self.register_buffer("axes", axes, persistent=False)
+        self.register_buffer("backdrop", torch.full((HEIGHT, WIDTH), NOTHING, dtype=torch.uint8))
+        self.register_buffer(
+            "shapes", torch.full((len(places), 1 + looks, SIDE, SIDE), NOTHING, dtype=torch.uint8)
+        )
+        self.register_buffer("usual", torch.zeros(len(places), 2, dtype=torch.int64))
+
+    def place(self, memory: Tensor) -> Tensor:
+        """Row and column of each place, int64 (B, S, 2), by memory, uint8 (B, 128); they may be off the screen."""
+        byte, slope, offset = self.axes.unbind(-1)
+        return memory.long().index_select(1, byte.flatten()).view(-1, *byte.shape) * slope + offset
+
+    def see(self, frame: Tensor, memory: Tensor) -> Seen:
+        """What stands at the places in frames, uint8 (B, 210, 160), whose memory is uint8 (B, 128)."""
+        index, own = self._own(frame, memory)
+        code = frame.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+        in_row, in_column = own.any(-1), own.any(-2)
+        first, last = (torch.stack(ends, -1) for ends in zip(_ends(in_row), _ends(in_column), strict=True))
+        some = torch.arange(SIDE, device=frame.device)
+        top, left = (first[..., axis, None] + some for axis in range(2))
+        within = (top < _WINDOW)[..., :, None] & (left < _WINDOW)[..., None, :]
+        spot = top.clamp(max=_WINDOW - 1)[..., :, None] * _WINDOW + left.clamp(max=_WINDOW - 1)[..., None, :]
+        drawn = torch.where(own, code, NOTHING).flatten(2).gather(2, spot.flatten(2)).view(spot.shape)
+        down, across = (first - _REACH).unbind(-1)
+        whole = (last - first < SIDE).all(-1)
+        return Seen(torch.where(within, drawn, NOTHING), down, across, in_row.any(-1), whole)
+
+    def covered(self, frame: Tensor, memory: Tensor) -> Tensor:
+        """Where in frames, uint8 (B, 210, 160), something stands, bool (B, 210, 160)."""
+        index, own = self._own(frame, memory)
+        return (
+            torch.zeros_like(frame)
+            .flatten(1)
+            .scatter_reduce(1, index.flatten(1), own.flatten(1).to(frame.dtype), "amax")
+            .bool()
+            .view(frame.shape)
+        )
+
+    def like_sprites(self, frame: Tensor) -> Tensor:
+        """Where frames, uint8 (B, 210, 160), show a colour of any place that is not the backdrop's, bool."""
+        like = self.colours.any(0).index_select(0, frame.flatten().int()).view(frame.shape)
+        return like & (frame != self.backdrop)
+
+    def _own(self, frame: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels around each place, int64 (B, S, window, window), and whether they show what stands there."""
+        near = torch.arange(-_REACH, _REACH, device=frame.device)
+        index, inside = _pixels(*(place[..., None] + near for place in self.place(memory).unbind(-1)))
+        code = frame.flatten(1).gather(1, index.flatten(1)).view(index.shape)
+        begin = torch.arange(len(self.colours), device=frame.device, dtype=torch.int32)[:, None, None] * 256
+        own = self.colours.flatten().index_select(0, (code.int() + begin).flatten()).view(code.shape)
+        return index, own & inside & (code != self.backdrop.flatten()[index])
+
+    def learn(self, backdrop: np.ndarray, scenes: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Takes the most frequent shapes of each place, and where they usually are.
+
+        Args:
+            backdrop: What pixels mostly show, uint8 (210, 160).
+            scenes: Frames, uint8 (B, 210, 160), and their memory, uint8 (B, 128).
+        """
+        self.backdrop.copy_(torch.from_numpy(backdrop))
+        seen = [self.see(*scene) for scene in scenes]
+        every = Seen(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
+        for place, (shapes, usual) in enumerate(zip(self.shapes, self.usual, strict=True)):
+            clear = (every.there & every.whole)[:, place]
+            if not clear.any():
+                continue
+            found, counts = every.shape[clear, place].flatten(1).unique(dim=0, return_counts=True)
+            order = counts.argsort(descending=True, stable=True)[: len(shapes) - 1]
+            order = order[counts[order] >= max(_FEWEST, _SELDOM * int(clear.sum()))]
+            shapes[1 : 1 + len(order)] = found[order].unflatten(1, (SIDE, SIDE))
+            usual[0], usual[1] = every.down[clear, place].mode()[0], every.across[clear, place].mode()[0]
+
+    def known(self, seen: Seen) -> Shown:
+        """Which of the shapes was seen, and where; what is neither one of them nor nothing is not known."""
+        same = (seen.shape[:, :, None] == self.shapes).flatten(3).all(-1)  # (B, S, 1 + L)
+        same = same & (torch.arange(same.shape[-1], device=same.device) > 0)
+        down, across = (
+            part - usual + JITTER for part, usual in zip((seen.down, seen.across), self.usual.T, strict=True)
+        )
+        near = ((down >= 0) & (down <= 2 * JITTER)) & ((across >= 0) & (across <= 2 * JITTER))
+        known = seen.there & seen.whole & same.any(-1) & near
+        look = torch.where(known, same.int().argmax(-1), torch.where(seen.there, -1, 0))
+        return Shown(look, torch.where(known, down, JITTER), torch.where(known, across, JITTER))
+
+    def draw(self, frame: Tensor, memory: Tensor, shown: Shown) -> Tensor:
+        """Frames, uint8 (B, 210, 160), over which what is shown is drawn, the last place on top."""
+        some = torch.arange(SIDE, device=frame.device)
+        corner = self.place(memory) + self.usual + torch.stack([shown.down, shown.across], -1) - JITTER
+        index, inside = _pixels(*(part[..., None] + some for part in corner.unbind(-1)))
+        flat = torch.cat(
+            [frame.flatten(1), frame.new_zeros(len(frame), 1)], dim=1
+        )  # what is not drawn goes last
+        for place, shapes in enumerate(self.shapes):
+            code = shapes.index_select(0, shown.look[:, place].clamp(min=0))
+            drawn = inside[:, place] & (code != NOTHING)
+            target = torch.where(drawn, index[:, place], HEIGHT * WIDTH)
+            flat = flat.scatter(1, target.flatten(1), code.flatten(1))
+        return flat[:, :-1].view(frame.shape)
+
+
+def _pixels(row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    """Places in a frame of rows (B, S, H) by columns (B, S, W), clamped, int64 (B, S, H, W), and which are in it."""
+    within = ((row >= 0) & (row < HEIGHT))[..., :, None] & ((column >= 0) & (column < WIDTH))[..., None, :]
+    index = row.clamp(0, HEIGHT - 1)[..., :, None] * WIDTH + column.clamp(0, WIDTH - 1)[..., None, :]
+    return index, within
+
+
+def _ends(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the last that is true, of (B, S, n)."""
+    mask = mask.int()
+    return mask.argmax(-1), mask.shape[-1] - 1 - mask.flip(-1).argmax(-1)

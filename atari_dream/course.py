@@ -1,0 +1,157 @@
+"""What a predictor learns from: windows of a store that it is rolled out over, or play that branches off a store."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from atari_dream.adversary import objective_of
+from atari_dream.console.branches import Branches, Play
+from atari_dream.dream import tree_map
+from atari_dream.drills import Drills, noted
+from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
+from atari_dream.objectives import PIXEL_WEIGHT, Rollout
+from atari_dream.predictor import Batch, Predictor
+from atari_dream.registry import model_class
+from atari_dream.training_config import TrainingConfig
+from atari_dream.windows import Windows
+
+_COLOUR_WEIGHT = 0.1
+_SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
+_PRIMED_WINDOWS, _PRIMED_STEPS = 16, 48
+_BRANCHES, _BRANCH_STEPS, _COUNTED = 8, 64, 24
+
+class Lanes(NamedTuple):
+    """Lanes of an update whose objective holds what it learns from; `lane` is int64 (B,)."""
+
+    lane: Tensor
+
+
+class Course(Protocol):
+    """What a predictor learns from, and how."""
+
+    def survey(self) -> dict[str, Any]:
+        """What the model is to be built with, as the data suggests."""
+
+    def prime(self, predictor: Predictor, device: torch.device) -> None:
+        """What it learns before the first update."""
+
+    def objective(self, predictor: Predictor, context: int, device: torch.device) -> Any:
+        """What it is trained with."""
+
+    def batches(self, context: int, first: int, rank: int, world: int, pinned: bool) -> Iterator[Any]:
+        """A batch for each update from `first` on, this process's share."""
+
+
+class Windowed:
+    """Rollouts over windows of recorded play."""
+
+    def __init__(self, config: TrainingConfig, store: EpisodeStore) -> None:
+        self._config, self._store = config, store
+
+    def survey(self) -> dict[str, Any]:
+        """What the model is to be built with, as short windows suggest."""
+        windows = self._windows(_SURVEY_STEPS, 1, 1, 0)
+        return model_class(self._config.model).survey(map(windows.__getitem__, range(_SURVEY_CLIPS)))
+
+    def prime(self, predictor: Predictor, device: torch.device) -> None:
+        """Single steps of `config.prime` frames, if any."""
+        if self._config.prime:
+            windows = self._windows(1, _PRIMED_STEPS, _PRIMED_WINDOWS, self._config.seed)
+            count = -(-self._config.prime // (_PRIMED_WINDOWS * _PRIMED_STEPS))
+            predictor.to(device)
+            predictor.prime(_moved(windows[k], device) for k in range(count))
+
+    def objective(self, predictor: Predictor, context: int, device: torch.device) -> Rollout:
+        """A rollout's loss."""
+        config = self._config
+        return objective_of(
+            predictor,
+            context,
+            _weights(config),
+            config.free_bits,
+            config.adversary,
+            config.adversary_share,
+        )
+
+    def batches(self, context: int, first: int, rank: int, world: int, pinned: bool) -> Iterator[Batch]:
+        """Windows from update `first` on, this process's share of each batch."""
+        config = self._config
+        windows = self._windows(context, config.horizon, config.batch, config.seed, rank=rank, world=world)
+        return iter(_loader(windows, range(first, len(windows)), config.workers, pinned))
+
+    def _windows(self, context: int, horizon: int, size: int, seed: int, **share: int) -> Windows:
+        return Windows(self._store, "train", context, horizon, size, self._config.frame_skip, seed, **share)
+
+
+class Branched:
+    """Single steps of play that branches off the store."""
+
+    def __init__(self, config: TrainingConfig, store: EpisodeStore) -> None:
+        if config.prime < _BRANCHES * _BRANCH_STEPS:
+            raise UsageError(
+                f"model {config.model!r} learns from play that branches off the store, {config.prime} frames asked "
+                f"for: give --prime 60000, at least {_BRANCHES * _BRANCH_STEPS}"
+            )
+        self._config = config
+        self._branches = Branches(store, "train", _BRANCHES, _BRANCH_STEPS, config.frame_skip, config.seed)
+
+    def survey(self) -> dict[str, Any]:
+        """What the model is to be built with, as some of the play suggests."""
+        return model_class(self._config.model).survey(self._plays(_COUNTED))
+
+    def prime(self, predictor: Predictor, device: torch.device) -> None:
+        """What is found by counting, in some of the play."""
+        predictor.prime(self._plays(_COUNTED))
+
+    def objective(self, predictor: Predictor, context: int, device: torch.device) -> Drills:
+        """Drills over notes of all play."""
+        return Drills(predictor, noted(predictor, (_moved(play, device) for play in self._plays())))
+
+    def batches(self, context: int, first: int, rank: int, world: int, pinned: bool) -> Iterator[Lanes]:
+        """Lanes, this process's share of each batch."""
+        lanes = Lanes(torch.arange(rank, self._config.batch, world))
+        while True:
+            yield lanes
+
+    def _plays(self, most: int | None = None) -> Iterator[Play]:
+        count = -(-self._config.prime // (_BRANCHES * _BRANCH_STEPS))
+        return islice(_loader(self._branches, range(count), self._config.workers, False), most)
+
+
+def course_of(config: TrainingConfig, store: EpisodeStore) -> Course:
+    """What the model that is asked for learns from."""
+    return (Branched if model_class(config.model).branches else Windowed)(config, store)
+
+
+def _moved(parts: Any, device: torch.device) -> Any:
+    return tree_map(lambda part: part.to(device, non_blocking=True), parts)
+
+
+def _loader(dataset: Any, items: range, workers: int, pinned: bool) -> Any:
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=items,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=pinned,
+    )
+
+
+def _weights(config: TrainingConfig) -> dict[str, float]:
+    """Factors of the loss terms in nats a frame: pixels are many, outcomes few."""
+    return {
+        "pixels": PIXEL_WEIGHT,
+        "cells": PIXEL_WEIGHT,
+        "ways": 4 * PIXEL_WEIGHT,
+        "touches": PIXEL_WEIGHT / 4,
+        "colours": _COLOUR_WEIGHT,
+        "kl": PIXEL_WEIGHT * config.beta,
+        **config.image_losses,
+    }

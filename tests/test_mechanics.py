@@ -1,0 +1,94 @@
+"""Mechanics: a made-up program is learnt, actions matter, and a lane's bits are its own."""
+
+import pytest
+import torch
+
+from atari_dream.console.changes import Change, find_changes
+from atari_dream.console.mechanics import Dense, Mechanics, bits_of
+
+LEFT, RIGHT = 4, 3
+
+
+def program(memory: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    """Byte 10 goes by 3 with the action up to a wall, where byte 11 counts; a bit of byte 12 flips."""
+    after = memory.clone()
+    step = torch.where(action[:, 0] == RIGHT, 3, -3)
+    place = memory[:, 10].long() + step
+    wall = (place < 30) | (place > 120)
+    after[:, 10] = torch.where(wall, memory[:, 10].long(), place).to(torch.uint8)
+    after[:, 11] = torch.where(wall, memory[:, 11].long() + 1, memory[:, 11].long()).to(torch.uint8)
+    after[:, 12] = memory[:, 12] ^ 32
+    return after
+
+
+def played(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    memory = torch.zeros(count, 128, dtype=torch.uint8)
+    memory[:, 10] = 30 + 3 * torch.randint(31, (count,), generator=generator)
+    memory[:, 11:13] = torch.randint(256, (count, 2), generator=generator).to(torch.uint8)
+    right = torch.rand(count, 1, generator=generator) < 0.5
+    action = torch.where(right, RIGHT, LEFT).to(torch.uint8).repeat(1, 4)
+    return memory, action, program(memory, action)
+
+
+def told() -> list[list[Change]]:
+    memory, _, after = played(2000)
+    return find_changes(memory.numpy(), after.numpy())
+
+
+@pytest.fixture(scope="module")
+def learnt() -> Mechanics:
+    torch.manual_seed(0)
+    mechanics = Mechanics(told(), 4, width=32, blocks=2)
+    optimizer = torch.optim.AdamW(mechanics.parameters(), 5e-3)
+    memory, action, after = played(4000, seed=1)
+    for part in (torch.randperm(4000).split(200) for _ in range(12)):
+        for chosen in part:
+            optimizer.zero_grad()
+            mechanics.nll(memory[chosen], action[chosen], after[chosen]).mean().backward()
+            optimizer.step()
+    return mechanics.requires_grad_(False)
+
+
+def test_an_untrained_one_knows_how_many_changes_there_are() -> None:
+    mechanics = Mechanics(told(), 4, width=8, blocks=1)
+    memory, action, _ = played(5)
+    logits = mechanics.changes.spread(mechanics(memory, action))
+    assert logits.shape == (5, 3, mechanics.changes.most)
+    assert (logits.isfinite().sum(-1) == mechanics.changes.there.sum(1)).all()
+
+
+def test_a_program_is_learnt(learnt: Mechanics) -> None:
+    memory, action, after = played(500, seed=2)
+    assert (learnt.step(memory, action) == after).all(1).float().mean() > 0.97
+    assert learnt.nll(memory, action, after).mean() < 0.2
+
+
+def test_it_obeys(learnt: Mechanics) -> None:
+    memory, action, after = played(100, seed=3)
+    other = torch.where(action == RIGHT, LEFT, RIGHT).to(torch.uint8)
+    inside = (memory[:, 10] > 33) & (memory[:, 10] < 117)
+    gone = learnt.step(memory, other)[inside, 10].int() - learnt.step(memory, action)[inside, 10].int()
+    assert (gone.abs() == 6).float().mean() > 0.97
+    assert (after[inside, 10] != program(memory, other)[inside, 10]).all()
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 8, 64, 200])
+def test_a_lanes_bits_are_its_own(learnt: Mechanics, lanes: int) -> None:
+    memory, action, _ = played(200, seed=4)
+    whole = learnt(memory, action)
+    assert torch.equal(learnt(memory[:lanes], action[:lanes]), whole[:lanes])
+    assert torch.equal(learnt(memory[-lanes:], action[-lanes:]), whole[-lanes:])
+
+
+def test_a_layer_is_linear() -> None:
+    layer = Dense(6, 3)
+    x = torch.randn(11, 6)
+    weight, bias = layer.layer.weight[:, :, 0, 0], layer.layer.bias
+    torch.testing.assert_close(layer(x), torch.nn.functional.linear(x, weight, bias))
+
+
+def test_bits_are_told_highest_first() -> None:
+    assert bits_of(torch.tensor([[129, 2]], dtype=torch.uint8)).tolist() == [
+        [1, -1, -1, -1, -1, -1, -1, 1, -1, -1, -1, -1, -1, -1, 1, -1]
+    ]

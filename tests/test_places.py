@@ -1,0 +1,73 @@
+"""Places: the bytes that tell where something stands are found, and no others."""
+
+import numpy as np
+import pytest
+
+from atari_dream.console.places import Axis, Place, find_backdrop, find_places, on_screen
+from atari_dream.emulator import Emulator
+from atari_dream.games import get_game
+from atari_dream.players import RandomPlayer
+
+COUNT = 400
+
+
+def made_up(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and memory: a sprite of two colours by bytes 20, doubled, and 30, from below; a ship on row 180 by 40."""
+    rng = np.random.default_rng(seed)
+    memory = rng.integers(0, 256, (COUNT, 128)).astype(np.uint8)
+    memory[:, 20], memory[:, 30], memory[:, 40] = (rng.integers(5, 60, COUNT) for _ in range(3))
+    frames = np.full((COUNT, 210, 160), 14, np.uint8)
+    frames[:, 200:] = 26
+    for frame, (across, down, ship) in zip(frames, memory[:, [20, 30, 40]].astype(int), strict=True):
+        row, column = 150 - down, 2 * across + 3
+        frame[row : row + 8, column : column + 6] = 42
+        frame[row + 8 : row + 11, column + 1 : column + 4] = 88
+        frame[180:186, ship + 10 : ship + 18] = 196
+    return frames, memory
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Place]:
+    frames, memory = made_up()
+    return find_places(frames, memory, find_backdrop(frames))
+
+
+def test_the_backdrop_is_what_is_mostly_shown() -> None:
+    backdrop = find_backdrop(made_up()[0])
+    assert (backdrop[200:] == 26).all() and (backdrop[:200] == 14).all()
+
+
+def test_the_bytes_of_each_sprite_are_found(found: list[Place]) -> None:
+    told = {(place.across[:2], place.down[:2]): place.colours for place in found}
+    assert told == {((20, 2), (30, -1)): (42, 88), ((40, 1), (0, 0)): (196,)}
+
+
+def test_they_tell_where_it_stands_in_other_frames(found: list[Place]) -> None:
+    frames, memory = made_up(seed=1)
+    for place in found:
+        row, column = on_screen(place, memory)
+        inside = frames[np.arange(COUNT), row, column]
+        assert np.isin(inside, place.colours).all()
+
+
+def test_where_nothing_goes_with_a_byte_nothing_is_found() -> None:
+    frames, memory = made_up()
+    shuffled = np.random.default_rng(2).permutation(memory)
+    assert find_places(frames, shuffled, find_backdrop(frames)) == []
+
+
+@pytest.mark.slow
+def test_those_of_a_real_game_are_found() -> None:
+    emulator, player = Emulator("pacman"), RandomPlayer()
+    player.begin(get_game("pacman"), 4, np.random.default_rng(0))
+    frames, memory = [], []
+    for _ in range(900):
+        emulator.step([player.act(np.empty(0))] * 4)
+        frames.append(emulator.frame)
+        memory.append(emulator.ram)
+        if emulator.over:
+            emulator.reset(3)
+    shown = np.stack(frames)
+    found = find_places(shown, np.stack(memory), find_backdrop(shown))
+    her = Axis(10, 1, 0)[:2], Axis(16, 1, 0)[:2]
+    assert her in [(place.across[:2], place.down[:2]) for place in found] and len(found) >= 3

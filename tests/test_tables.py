@@ -1,0 +1,81 @@
+"""Tables: cells follow the bytes that tell what they show, and only those."""
+
+import numpy as np
+import pytest
+import torch
+
+from atari_dream.canvas.cells import to_cells
+from atari_dream.console.tables import Tables
+
+COUNT = 600
+DIGIT, DOT, LIVES, FREE = 585, 45, 590, 300
+
+
+def scenes(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A digit by the upper half of byte 9, a dot by a bit of byte 12, lives by byte 80; one cell is at random."""
+    rng = np.random.default_rng(seed)
+    memory = rng.integers(0, 256, (COUNT, 128)).astype(np.uint8)
+    memory[:, 80] = rng.integers(0, 4, COUNT)
+    cells = np.full((COUNT, 600, 56), 14, np.uint8)
+    cells[:, DIGIT, :20] = (memory[:, 9] >> 4 << 1)[:, None]
+    cells[:, DOT, 30:34] = np.where(memory[:, 12] >> 2 & 1, 74, 14)[:, None]
+    cells[:, LIVES, 5:9] = (memory[:, 80] * 2 + 40)[:, None]
+    cells[:, FREE, 0] = rng.choice([14, 26], COUNT)
+    frames = cells.reshape(COUNT, 30, 20, 7, 8).swapaxes(2, 3).reshape(COUNT, 210, 160)
+    return torch.from_numpy(frames), torch.from_numpy(memory), torch.zeros(COUNT, 210, 160, dtype=torch.bool)
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return Tables.learnt([scenes()])
+
+
+def test_what_tells_is_found(tables: Tables) -> None:
+    told = {
+        cell: (int(tables.byte[cell]), int(tables.shift[cell]), int(tables.mask[cell])) for cell in range(600)
+    }
+    assert {cell: part for cell, part in told.items() if part[2]} == {
+        DOT: (12, 2, 1),
+        DIGIT: (9, 4, 15),
+        LIVES: (80, 0, 255),
+    }
+
+
+def test_other_frames_are_told(tables: Tables) -> None:
+    frames, memory, _ = scenes(seed=1)
+    cells = to_cells(frames)
+    blank = torch.full_like(cells, 14)
+    shown = tables.shown(memory, blank)
+    assert torch.equal(shown[:, [DIGIT, DOT, LIVES]], cells[:, [DIGIT, DOT, LIVES]])
+    assert (shown[:, FREE] == 14).all()
+
+
+def test_cells_follow_a_change_and_stay_otherwise(tables: Tables) -> None:
+    _, memory, _ = scenes(seed=1)
+    odd = torch.full((COUNT, 600, 56), 200, dtype=torch.uint8)
+    assert torch.equal(tables.follow(odd, memory, memory), odd)
+    eaten = memory.clone()
+    eaten[:, 12] ^= 4
+    followed = tables.follow(odd, memory, eaten)
+    assert (followed != odd).any(-1).sum(1).unique().tolist() == [1]
+    assert torch.equal(followed[:, DOT], tables.shown(eaten, odd)[:, DOT])
+
+
+def test_what_sprites_cover_does_not_count() -> None:
+    frames, memory, covered = scenes()
+    frames[::2, 14:21, 40:48] = 196
+    covered[::2, 14:21, 40:48] = True
+    tables = Tables.learnt([(frames, memory, covered)])
+    assert (tables.byte[DOT], tables.shift[DOT], tables.mask[DOT]) == (12, 2, 1)
+    assert not (tables.pictures == 196).any()
+
+
+def test_a_value_that_was_never_seen_changes_nothing() -> None:
+    frames, memory, covered = scenes()
+    seldom = memory[:, 80] < 3
+    tables = Tables.learnt([(frames[seldom], memory[seldom], covered[seldom])])
+    after = memory.clone()
+    after[:, 80] = 99
+    odd = torch.full((COUNT, 600, 56), 200, dtype=torch.uint8)
+    shown = tables.shown(after, odd)
+    assert (shown[:, LIVES] == 200).all() and (shown[:, DOT] != 200).any()
