@@ -25,6 +25,7 @@ _SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
 _PRIMED_WINDOWS, _PRIMED_STEPS = 16, 48
 _BRANCHES, _BRANCH_STEPS, _COUNTED = 8, 64, 24
 
+
 class Lanes(NamedTuple):
     """Lanes of an update whose objective holds what it learns from; `lane` is int64 (B,)."""
 

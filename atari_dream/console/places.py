@@ -99,7 +99,9 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
         lively: Bytes to be tried.
     """
     fits: _Fits = {}
-    edges = (np.eye(shown.shape[1], dtype=bool)[end] for end in (shown.argmax(1), -1 - shown[:, ::-1].argmax(1)))
+    edges = (
+        np.eye(shown.shape[1], dtype=bool)[end] for end in (shown.argmax(1), -1 - shown[:, ::-1].argmax(1))
+    )
     for part in (shown, *edges):
         often = part.mean(0)
         moving = part & (often < _CONSTANT)

@@ -6,13 +6,16 @@ several lengths, so that values that are near each other, or share bits, are lea
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, to_cells
+from atari_dream.console.anchors import Anchors
 from atari_dream.console.mechanics import Dense, DenseBlock, bits_of
+from atari_dream.console.sprites import Sighted
 from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.layers import ActionEmbedding, silu
 
@@ -25,11 +28,29 @@ _MANY = 16
 _ACTED = 4
 
 
+class Clues(NamedTuple):
+    """What memory is read off.
+
+    Attributes:
+        profiles: What describes the frames, uint8 (B, C, PROFILE), oldest first.
+        cells: How many pixels of each cell of the last differ from the backdrop, uint8 (B, 600).
+        sighted: Where things are seen in the frames, (B, C, S, ...).
+        actions: The last ALE code of each step, uint8 (B, C).
+    """
+
+    profiles: Tensor
+    cells: Tensor
+    sighted: Sighted
+    actions: Tensor
+
+
 class Reader(nn.Module):
     """Logits of the values of bytes.
 
     Args:
         lively: Bytes that ever change.
+        axes: Which of them tell places, as `Anchors` takes them.
+        places: How many places there are, S.
         context: Frames that are seen, C.
         sketch: Numbers by which a frame is remembered.
         width: Units.
@@ -42,7 +63,14 @@ class Reader(nn.Module):
     backdrop: Tensor
 
     def __init__(
-        self, lively: Sequence[int], context: int, sketch: int = 80, width: int = 304, blocks: int = 1
+        self,
+        lively: Sequence[int],
+        axes: Sequence[tuple[int, int, int]],
+        places: int,
+        context: int,
+        sketch: int = 80,
+        width: int = 304,
+        blocks: int = 1,
     ) -> None:
         super().__init__()
         self.register_buffer("bytes", torch.tensor(lively, dtype=torch.int64), persistent=False)
@@ -52,6 +80,7 @@ class Reader(nn.Module):
         self.sketch = Dense(PROFILE, sketch)
         self.recall = Dense(context * sketch, width)
         self.still = Dense(CELLS, width)
+        self.anchors = Anchors(axes, places, context, width)
         self.act = ActionEmbedding(_ACTED, width)
         self.blocks = nn.Sequential(*(DenseBlock(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
@@ -90,42 +119,27 @@ class Reader(nn.Module):
             counts += [own.sum(1), own.sum(2)]
         return torch.cat(counts, dim=1).to(torch.uint8), to_cells(differs).sum(-1).to(torch.uint8)
 
-    def forward(self, profiles: Tensor, cells: Tensor, actions: Tensor) -> Tensor:
-        """Logits of each byte that ever changes, (B, n, 256).
-
-        Args:
-            profiles: What describes the frames, uint8 (B, C, PROFILE), oldest first.
-            cells: How many pixels of each cell of the last differ from the backdrop, uint8 (B, 600).
-            actions: The last ALE code of each step, uint8 (B, C).
-        """
-        lanes = len(profiles)
-        seen = (profiles.clamp(max=_MANY).float().sqrt() / 2).flatten(0, 1)
+    def forward(self, clues: Clues) -> Tensor:
+        """Logits of each byte that ever changes, (B, n, 256)."""
+        lanes = len(clues.profiles)
+        seen = (clues.profiles.clamp(max=_MANY).float().sqrt() / 2).flatten(0, 1)
         sketches = silu(self.sketch(seen)).view(lanes, -1)
-        x = self.recall(sketches) + self.still((cells > 0).float()) + self.act(actions[:, -_ACTED:])[:, :, 0, 0]
-        told = self.leave(silu(self.norm(self.blocks(x)))).view(lanes * len(self.bytes), -1)
-        return self.tell(told).view(lanes, len(self.bytes), 256).float()
+        x = self.recall(sketches) + self.still((clues.cells > 0).float()) + self.anchors.seen(clues.sighted)
+        x = x + self.act(clues.actions[:, -_ACTED:])[:, :, 0, 0]
+        units = silu(self.norm(self.blocks(x)))
+        told = self.tell(self.leave(units).view(lanes * len(self.bytes), -1))
+        return self.anchors.near(told.view(lanes, len(self.bytes), 256).float(), units, clues.sighted)
 
-    def nll(self, profiles: Tensor, cells: Tensor, actions: Tensor, memory: Tensor) -> Tensor:
+    def nll(self, clues: Clues, memory: Tensor) -> Tensor:
         """Nats of memory, uint8 (B, 128): (B,)."""
-        logits = self(profiles, cells, actions)
+        logits = self(clues)
         held = memory.index_select(1, self.bytes).long()
         return F.cross_entropy(logits.flatten(0, 1), held.flatten(), reduction="none").view(held.shape).sum(1)
 
-    def read(self, frames: Tensor, actions: Tensor) -> Tensor:
-        """The likeliest memory, uint8 (B, 128).
-
-        Args:
-            frames: Palette codes, uint8 (B, C, 210, 160), oldest first.
-            actions: ALE codes, uint8 (B, C, frame_skip).
-        """
-        profiles, cells = self.profile(frames.flatten(0, 1))
-        logits = self(
-            profiles.unflatten(0, frames.shape[:2]),
-            cells.unflatten(0, frames.shape[:2])[:, -1],
-            actions[..., -1],
-        )
-        told = logits.argmax(-1).to(torch.uint8)
-        return self.rest.expand(len(frames), -1).index_copy(1, self.bytes, told)
+    def read(self, clues: Clues) -> Tensor:
+        """The likeliest memory, uint8 (B, 128)."""
+        told = self(clues).argmax(-1).to(torch.uint8)
+        return self.rest.expand(len(told), -1).index_copy(1, self.bytes, told)
 
 
 def _waves() -> Tensor:

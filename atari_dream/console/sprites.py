@@ -24,6 +24,7 @@ JITTER = 4
 _REACH = 24
 _WINDOW = 2 * _REACH
 _SELDOM, _FEWEST = 0.003, 8
+_USUAL = torch.tensor([0.01, 0.99], dtype=torch.float64)
 
 
 class Seen(NamedTuple):
@@ -42,6 +43,18 @@ class Seen(NamedTuple):
     across: Tensor
     there: Tensor
     whole: Tensor
+
+
+class Sighted(NamedTuple):
+    """Where things are seen by their colours alone, without memory.
+
+    Attributes:
+        value: What the bytes of a place would be if its first row and column were as usual, uint8 (B, S, 2).
+        there: Whether anything is seen, bool (B, S).
+    """
+
+    value: Tensor
+    there: Tensor
 
 
 class Shown(NamedTuple):
@@ -69,6 +82,8 @@ class Sprites(nn.Module):
     backdrop: Tensor
     colours: Tensor
     axes: Tensor
+    own: Tensor
+    range: Tensor
     shapes: Tensor
     usual: Tensor
 
@@ -85,6 +100,10 @@ class Sprites(nn.Module):
             "shapes", torch.full((len(places), 1 + looks, SIDE, SIDE), NOTHING, dtype=torch.uint8)
         )
         self.register_buffer("usual", torch.zeros(len(places), 2, dtype=torch.int64))
+        shared = colours.sum(0) > 1
+        own = torch.where((colours & ~shared).any(1, keepdim=True), colours & ~shared, colours)
+        self.register_buffer("own", own, persistent=False)
+        self.register_buffer("range", torch.tensor([[0, HEIGHT], [0, WIDTH]]).repeat(len(places), 1, 1))
 
     def place(self, memory: Tensor) -> Tensor:
         """Row and column of each place, int64 (B, S, 2), by memory, uint8 (B, 128); they may be off the screen."""
@@ -117,6 +136,29 @@ class Sprites(nn.Module):
             .view(frame.shape)
         )
 
+    def sighted(self, frame: Tensor) -> Sighted:
+        """Where things are seen in frames, uint8 (B, 210, 160), within the range in which they ever were."""
+        loose = torch.where(frame == self.backdrop, NOTHING, frame).int()
+        values, theres = [], []
+        for own, span, axes, usual in zip(self.own, self.range, self.axes, self.usual, strict=True):
+            mask = own.index_select(0, loose.flatten()).view(frame.shape)
+            inside = [
+                (torch.arange(size, device=frame.device) >= low)
+                & (torch.arange(size, device=frame.device) < high)
+                for size, (low, high) in zip((HEIGHT, WIDTH), span, strict=True)
+            ]
+            mask = mask & inside[0][:, None] & inside[1]
+            first = torch.stack([mask.any(2).int().argmax(1), mask.any(1).int().argmax(1)], -1)
+            slope = torch.where(axes[:, 1] == 0, 1, axes[:, 1])
+            values.append(((first - usual - axes[:, 2]) // slope).clamp(0, 255).to(torch.uint8))
+            theres.append(mask.flatten(1).any(1))
+        none = frame.new_zeros(len(frame), 0)
+        return (
+            Sighted(torch.stack(values, 1), torch.stack(theres, 1))
+            if values
+            else Sighted(none[..., None], none.bool())
+        )
+
     def like_sprites(self, frame: Tensor) -> Tensor:
         """Where frames, uint8 (B, 210, 160), show a colour of any place that is not the backdrop's, bool."""
         like = self.colours.any(0).index_select(0, frame.flatten().int()).view(frame.shape)
@@ -139,7 +181,8 @@ class Sprites(nn.Module):
             scenes: Frames, uint8 (B, 210, 160), and their memory, uint8 (B, 128).
         """
         self.backdrop.copy_(torch.from_numpy(backdrop))
-        seen = [self.see(*scene) for scene in scenes]
+        told = list(scenes)
+        seen, memory = [self.see(*scene) for scene in told], torch.cat([scene[1] for scene in told])
         every = Seen(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
         for place, (shapes, usual) in enumerate(zip(self.shapes, self.usual, strict=True)):
             clear = (every.there & every.whole)[:, place]
@@ -150,6 +193,9 @@ class Sprites(nn.Module):
             order = order[counts[order] >= max(_FEWEST, _SELDOM * int(clear.sum()))]
             shapes[1 : 1 + len(order)] = found[order].unflatten(1, (SIDE, SIDE))
             usual[0], usual[1] = every.down[clear, place].mode()[0], every.across[clear, place].mode()[0]
+            corner = self.place(memory[every.there[:, place]])[:, place] + usual
+            low, high = corner.double().quantile(_USUAL, dim=0).long()
+            self.range[place] = torch.stack([low - JITTER, high + SIDE], -1)
 
     def known(self, seen: Seen) -> Shown:
         """Which of the shapes was seen, and where; what is neither one of them nor nothing is not known."""

@@ -20,8 +20,8 @@ from atari_dream.console.changes import ADD, BYTES, find_changes
 from atari_dream.console.looks import Looks
 from atari_dream.console.mechanics import Mechanics
 from atari_dream.console.places import Axis, Place, find_backdrop, find_places
-from atari_dream.console.reader import Reader
-from atari_dream.console.sprites import Shown, Sprites
+from atari_dream.console.reader import Clues, Reader
+from atari_dream.console.sprites import Shown, Sighted, Sprites
 from atari_dream.console.tables import Tables
 from atari_dream.console.tally import Tally
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State
@@ -42,6 +42,8 @@ class Notes(NamedTuple):
         look: Which shape is shown at each place, int8 (B, L, S), as in `Shown`.
         down: int8 (B, L, S).
         across: int8 (B, L, S).
+        value: Where things are seen, uint8 (B, L, S, 2), as in `Sighted`.
+        there: bool (B, L, S).
     """
 
     memory: Tensor
@@ -52,6 +54,8 @@ class Notes(NamedTuple):
     look: Tensor
     down: Tensor
     across: Tensor
+    value: Tensor
+    there: Tensor
 
 
 @register_model("console")
@@ -96,7 +100,13 @@ class Console(Predictor):
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
         stands = [Place(Axis(*across), Axis(*down), tuple(colours)) for across, down, colours in places]
         self.mechanics = Mechanics(told, domain.frame_skip, width, blocks)
-        self.reader = Reader(lively, self.context, width=sight)
+        axes = [
+            (place, side, list(lively).index(axis.byte))
+            for place, stand in enumerate(stands)
+            for side, axis in enumerate((stand.down, stand.across))
+            if axis.slope
+        ]
+        self.reader = Reader(lively, axes, len(stands), self.context, width=sight)
         self.sprites = Sprites(stands, looks)
         self.looks = Looks(lively, len(stands), looks, drawing)
         self.tables = Tables(pictures)
@@ -107,7 +117,7 @@ class Console(Predictor):
     def init(self, start: Start) -> State:
         """Reads the memory off the context, and what is behind the sprites off its frames."""
         frames, actions = start.frames[:, -self.context :], start.actions[:, -self.context :]
-        memory = self.reader.read(frames, actions)
+        memory = self.reader.read(self._clues(frames, actions))
         return frames[:, -1], self._behind(frames, memory), memory, start.lives
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
@@ -139,15 +149,13 @@ class Console(Predictor):
         before, after = flat.memory[step - 1], flat.memory[step]
         shown = Shown(*(part[step].long() for part in (flat.look, flat.down, flat.across)))
         context = window[:, None] + torch.arange(1 - self.context, 1, device=window.device)
+        sighted = Sighted(flat.value[context], flat.there[context])
+        acted = flat.actions[context][..., -1]
+        clues = Clues(flat.profiles[context], flat.cells[window], sighted, acted)
         return {
             "memory": self.mechanics.nll(before, flat.actions[step], after),
             "looks": self.looks.nll(before, after, shown),
-            "read": self.reader.nll(
-                flat.profiles[context],
-                flat.cells[window],
-                flat.actions[context][..., -1],
-                flat.memory[window],
-            ),
+            "read": self.reader.nll(clues, flat.memory[window]),
         }
 
     @torch.no_grad()
@@ -156,7 +164,7 @@ class Console(Predictor):
         frames, memory = play.frames.flatten(0, 1), play.memory.flatten(0, 1)
         profiles, cells = self.reader.profile(frames)
         shown = self.sprites.known(self.sprites.see(frames, memory))
-        columns = (profiles, cells, *(part.to(torch.int8) for part in shown))
+        columns = (profiles, cells, *(part.to(torch.int8) for part in shown), *self.sprites.sighted(frames))
         folded = (part.unflatten(0, play.valid.shape) for part in columns)
         return Notes(play.memory, play.actions, play.valid, *folded)
 
@@ -186,6 +194,13 @@ class Console(Predictor):
         self.sprites.learn(backdrop, parts)
         self.tables.learn((*part, self.sprites.covered(*part)) for part in parts)
         self.tally.learn(play.memory, play.rewards, play.lives, play.ended, play.valid)
+
+    def _clues(self, frames: Tensor, actions: Tensor) -> Clues:
+        """What frames, uint8 (B, C, 210, 160), and actions, uint8 (B, C, frame_skip), tell of memory."""
+        shape, every = frames.shape[:2], frames.flatten(0, 1)
+        profiles, cells = (part.unflatten(0, shape) for part in self.reader.profile(every))
+        sighted = Sighted(*(part.unflatten(0, shape) for part in self.sprites.sighted(every)))
+        return Clues(profiles, cells[:, -1], sighted, actions[..., -1])
 
     def _behind(self, frames: Tensor, memory: Tensor) -> Tensor:
         """What is behind the sprites in the last of frames, uint8 (B, C, 210, 160): seen before, or told by memory."""
