@@ -36,6 +36,12 @@ def small(name: str) -> dict[str, Any]:
             "moves": [[0, 0, 3, 1], [2, -4, 0, 0]],
             "display": [540, 541, 542],
         },
+        "console": {
+            **{"width": 8, "blocks": 1, "sight": 8, "drawing": 8, "looks": 2, "pictures": 8},
+            "changes": [[[0, 0]] + [[0, 3], [0, 253], [1, 1]] * (byte in (10, 16)) for byte in range(128)],
+            "lively": [10, 16, 20],
+            "places": [[[10, 1, -9], [16, 1, 5], [42]], [[20, 1, 0], [0, 0, 100], [70, 88]]],
+        },
     }
     return sizes.get(name, {})
 
@@ -58,7 +64,8 @@ def case(name: str) -> Any:
 
 
 every_model = cases()
-trainables = cases("trainable")
+trainables = cases("trainable", but=[name for name in NAMES if model_class(name).branches])
+"""Those that learn from rollouts."""
 
 
 def build(name: str, domain: Domain) -> Predictor:

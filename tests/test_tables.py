@@ -25,9 +25,15 @@ def scenes(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.from_numpy(frames), torch.from_numpy(memory), torch.zeros(COUNT, 210, 160, dtype=torch.bool)
 
 
+def learnt(scene: tuple[torch.Tensor, torch.Tensor, torch.Tensor], count: int = 64) -> Tables:
+    tables = Tables(count)
+    tables.learn([scene])
+    return tables
+
+
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    return Tables.learnt([scenes()])
+    return learnt(scenes())
 
 
 def test_what_tells_is_found(tables: Tables) -> None:
@@ -65,7 +71,7 @@ def test_what_sprites_cover_does_not_count() -> None:
     frames, memory, covered = scenes()
     frames[::2, 14:21, 40:48] = 196
     covered[::2, 14:21, 40:48] = True
-    tables = Tables.learnt([(frames, memory, covered)])
+    tables = learnt((frames, memory, covered))
     assert (tables.byte[DOT], tables.shift[DOT], tables.mask[DOT]) == (12, 2, 1)
     assert not (tables.pictures == 196).any()
 
@@ -73,9 +79,17 @@ def test_what_sprites_cover_does_not_count() -> None:
 def test_a_value_that_was_never_seen_changes_nothing() -> None:
     frames, memory, covered = scenes()
     seldom = memory[:, 80] < 3
-    tables = Tables.learnt([(frames[seldom], memory[seldom], covered[seldom])])
+    tables = learnt((frames[seldom], memory[seldom], covered[seldom]))
     after = memory.clone()
     after[:, 80] = 99
     odd = torch.full((COUNT, 600, 56), 200, dtype=torch.uint8)
     shown = tables.shown(after, odd)
     assert (shown[:, LIVES] == 200).all() and (shown[:, DOT] != 200).any()
+
+
+def test_cells_whose_pictures_do_not_fit_are_left_as_they_are() -> None:
+    tables = learnt(scenes(), count=3)
+    _, memory, _ = scenes()
+    blank = torch.full((COUNT, 600, 56), 14, dtype=torch.uint8)
+    shown = tables.shown(memory, blank)
+    assert (shown[:, DOT] != 14).any() and (shown[:, DIGIT] == 14).all()

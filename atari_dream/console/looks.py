@@ -41,10 +41,10 @@ class Looks(nn.Module):
         self.blocks = nn.Sequential(*(DenseBlock(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
         self.leave = Dense(width, places * sum(self.sizes))
-        nn.init.zeros_(self.leave.layer.weight)
+        nn.init.zeros_(self.leave.weight)
         with torch.no_grad():
-            self.leave.layer.bias.zero_()  # type: ignore[union-attr]
-            self.leave.layer.bias.view(places, -1)[:, 0] = 1.0  # type: ignore[union-attr]
+            self.leave.bias.zero_()
+            self.leave.bias.view(places, -1)[:, 0] = 1.0
 
     def forward(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of the shape, (B, S, 1 + L), and of rows and columns off, (B, S, 9) each.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.changes import Change, Changes
-from atari_dream.layers import ActionEmbedding, Conv2d, silu
+from atari_dream.layers import ActionEmbedding, convolve, silu
 
 _UNLIKELY = -1.5
 """Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
@@ -20,15 +20,19 @@ class Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.layer = Conv2d(inputs, outputs, 1)
+        like = nn.Linear(inputs, outputs)
+        self.weight = nn.Parameter(like.weight.detach()[:, :, None, None].clone())
+        self.bias = nn.Parameter(like.bias.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, inputs) to (B, outputs)."""
-        lanes = x.shape[0]
-        missing = max(_LEAST - lanes, -lanes % LANES)  # a single image would be convolved another way
-        padded = torch.cat([x, x.new_zeros(missing, x.shape[1])])
-        image = padded.view(-1, LANES, 1, x.shape[1]).permute(0, 3, 1, 2)
-        return self.layer(image).permute(0, 2, 3, 1).flatten(0, 2)[:lanes]
+        """Maps (B, ..., inputs) to (B, ..., outputs)."""
+        rows = x.flatten(0, -2)
+        count = rows.shape[0]
+        missing = max(_LEAST - count, -count % LANES)  # a single image would be convolved another way
+        padded = torch.cat([rows, rows.new_zeros(missing, rows.shape[1])])
+        image = padded.view(-1, LANES, 1, rows.shape[1]).permute(0, 3, 1, 2)
+        y = convolve(image, self.weight, self.bias).permute(0, 2, 3, 1).flatten(0, 2)
+        return y[:count].view(*x.shape[:-1], y.shape[-1])
 
 
 class DenseBlock(nn.Module):
@@ -39,7 +43,7 @@ class DenseBlock(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.first = Dense(width, 2 * width)
         self.second = Dense(2 * width, width)
-        nn.init.zeros_(self.second.layer.weight)
+        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, gain: Tensor | None = None) -> Tensor:
         """Adds the block's change, (B, width); hidden units are scaled by 1 + gain, (B, 2 * width)."""
@@ -66,7 +70,7 @@ class Mechanics(nn.Module):
         self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.leave = Dense(width, self.changes.total)
-        nn.init.zeros_(self.leave.layer.weight)
+        nn.init.zeros_(self.leave.weight)
         for gain in self.gains:
             nn.init.zeros_(gain.table)  # type: ignore[arg-type]
 

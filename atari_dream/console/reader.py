@@ -87,8 +87,8 @@ class Reader(nn.Module):
         waves = _waves()
         self.leave = Dense(width, len(lively) * waves.shape[1])
         self.tell = Dense(waves.shape[1], 256).requires_grad_(False)
-        self.tell.layer.weight.copy_(waves[:, :, None, None])
-        self.tell.layer.bias.zero_()  # type: ignore[union-attr]
+        self.tell.weight.copy_(waves[:, :, None, None])
+        self.tell.bias.zero_()
 
     def learn(self, backdrop: Tensor, frames: Tensor, memory: Tensor) -> None:
         """Takes over what rests.
@@ -122,13 +122,13 @@ class Reader(nn.Module):
     def forward(self, clues: Clues) -> Tensor:
         """Logits of each byte that ever changes, (B, n, 256)."""
         lanes = len(clues.profiles)
-        seen = (clues.profiles.clamp(max=_MANY).float().sqrt() / 2).flatten(0, 1)
-        sketches = silu(self.sketch(seen)).view(lanes, -1)
+        seen = clues.profiles.clamp(max=_MANY).float().sqrt() / 2
+        sketches = silu(self.sketch(seen)).flatten(1)
         x = self.recall(sketches) + self.still((clues.cells > 0).float()) + self.anchors.seen(clues.sighted)
         x = x + self.act(clues.actions[:, -_ACTED:])[:, :, 0, 0]
         units = silu(self.norm(self.blocks(x)))
-        told = self.tell(self.leave(units).view(lanes * len(self.bytes), -1))
-        return self.anchors.near(told.view(lanes, len(self.bytes), 256).float(), units, clues.sighted)
+        told = self.tell(self.leave(units).view(lanes, len(self.bytes), -1)).float()
+        return self.anchors.near(told, units, clues.sighted)
 
     def nll(self, clues: Clues, memory: Tensor) -> Tensor:
         """Nats of memory, uint8 (B, 128): (B,)."""

@@ -53,7 +53,7 @@ class Tally(nn.Module):
         self.signs.copy_(torch.as_tensor(signs))
         self.over.copy_(torch.as_tensor(over))
 
-    def forward(self, before: Tensor, after: Tensor, lives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def told(self, before: Tensor, after: Tensor, lives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What a step brings.
 
         Args:

@@ -28,6 +28,7 @@ from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Sta
 from atari_dream.registry import register_model
 
 _PLACED = 2500
+_NOWHERE = (((0, 0, 0), (0, 0, 0), ()),)
 
 
 class Notes(NamedTuple):
@@ -98,7 +99,9 @@ class Console(Predictor):
     ) -> None:
         super().__init__(domain)
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
-        stands = [Place(Axis(*across), Axis(*down), tuple(colours)) for across, down, colours in places]
+        stands = [
+            Place(Axis(*across), Axis(*down), tuple(colours)) for across, down, colours in places or _NOWHERE
+        ]
         self.mechanics = Mechanics(told, domain.frame_skip, width, blocks)
         axes = [
             (place, side, list(lively).index(axis.byte))
@@ -126,13 +129,23 @@ class Console(Predictor):
         after = self.mechanics.step(memory, action, noise["change"])
         cells = self.tables.follow(cells, memory, after)
         frame = self.sprites.draw(to_frame(cells), after, self.looks.shown(memory, after))
-        earned, over, left = self.tally(memory, after, lives)
+        earned, over, left = self.tally.told(memory, after, lives)
         place = (earned[:, None] - self.rewards).abs().argmin(1)
         return (frame, cells, after, left), Outcome(self.rewards[place], over, left)
 
     def decode(self, state: State) -> Frames:
         """The frame shown."""
         return Frames(state[0])
+
+    def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
+        """Lets the lanes in `mask`, bool (B,), show a given frame; memory stays as it is."""
+        shown, cells, *rest = state
+        behind = torch.where(self._covered(frame), cells, to_cells(frame))
+        return (
+            torch.where(mask[:, None, None], frame, shown),
+            torch.where(mask[:, None, None], behind, cells),
+            *rest,
+        )
 
     def terms(self, notes: Notes, step: Tensor, window: Tensor) -> dict[str, Tensor]:
         """Nats of what was noted, by part.
@@ -206,12 +219,14 @@ class Console(Predictor):
         """What is behind the sprites in the last of frames, uint8 (B, C, 210, 160): seen before, or told by memory."""
         cells = to_cells(self.sprites.backdrop.expand(len(frames), -1, -1))
         for place in range(frames.shape[1]):
-            frame = frames[:, place]
-            covered = to_cells(self.sprites.like_sprites(frame)).any(-1, keepdim=True)
             if place == frames.shape[1] - 1:
                 cells = self.tables.shown(memory, cells)
-            cells = torch.where(covered, cells, to_cells(frame))
+            cells = torch.where(self._covered(frames[:, place]), cells, to_cells(frames[:, place]))
         return cells
+
+    def _covered(self, frame: Tensor) -> Tensor:
+        """Which cells of frames, uint8 (B, 210, 160), may be covered by sprites, bool (B, 600, 1)."""
+        return to_cells(self.sprites.like_sprites(frame)).any(-1, keepdim=True)
 
 
 def _joined(clips: Iterable[Play]) -> Play:
