@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from atari_dream.dream import tree_map
 from atari_dream.drills import Drills, noted
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
+from atari_dream.models.console import Console
 from atari_dream.objectives import PIXEL_WEIGHT, Rollout
 from atari_dream.predictor import Batch, Predictor
 from atari_dream.registry import model_class
@@ -111,7 +112,8 @@ class Branched:
 
     def objective(self, predictor: Predictor, context: int, device: torch.device) -> Drills:
         """Drills over notes of all play."""
-        return Drills(predictor, noted(predictor, (_moved(play, device) for play in self._plays())))
+        learner = cast(Console, predictor)
+        return Drills(learner, noted(learner, (_moved(play, device) for play in self._plays())))
 
     def batches(self, context: int, first: int, rank: int, world: int, pinned: bool) -> Iterator[Lanes]:
         """Lanes, this process's share of each batch."""

@@ -25,6 +25,7 @@ from atari_dream.gallery import save_pair
 from atari_dream.games import get_game
 from atari_dream.pictures import picture_bytes, strip
 from atari_dream.protocol import Protocol, open_entries
+from atari_dream.registry import model_class
 from atari_dream.results import load_drift
 from atari_dream.starts import StartPool
 
@@ -97,6 +98,13 @@ def _page(name: str, folder: Path, summary: dict[str, Any], pictures: dict[str, 
     return "\n\n".join(parts) + "\n"
 
 
+def _lesson(model: str, training: dict[str, Any]) -> str:
+    """What one update learns from."""
+    if model_class(model).branches:
+        return f"{training['batch']} single steps of play that branches off it"
+    return f"{training['batch']} windows of {training['context']} + {training['horizon']} steps"
+
+
 def _origin(folder: Path) -> list[str]:
     """What the checkpoint is, and how it was made."""
     config = read_json(folder / "config.json", "checkpoint")
@@ -107,7 +115,7 @@ def _origin(folder: Path) -> list[str]:
     told = [
         f"- `{config['model']}`, {count:,} parameters, {size:.1f} MiB; frame skip {config['frame_skip']}.",
         f"- Learnt from a store with hash `{config['data_sha256'][:16]}`: {metrics['step']:,} updates of "
-        f"{training['batch']} windows of {training['context']} + {training['horizon']} steps, "
+        f"{_lesson(config['model'], training)}, "
         f"{metrics['minutes']:.0f} minutes, {training['precision']} on {training['device']}"
         + (", from earlier weights." if training.get("init") else "."),
         "- Validation: "

@@ -251,12 +251,12 @@ class Predictor(nn.Module):
         return {}
 
     @classmethod
-    def survey(cls, clips: Iterable[Batch]) -> dict[str, Any]:
-        """What it is to be built with, read off windows of the training split, one in each batch."""
+    def survey(cls, clips: Iterable[Any]) -> dict[str, Any]:
+        """What it is to be built with, read off what its course shows: a `Batch` with a window each, or `Play`."""
         return {}
 
-    def prime(self, batches: Iterable[Batch]) -> None:
-        """Learns, before anything is rolled out, what single steps can teach.
+    def prime(self, batches: Iterable[Any]) -> None:
+        """Learns, before the first update, what single steps can teach, from what its course shows.
 
         Raises:
             UsageError: If it learns from rollouts alone.

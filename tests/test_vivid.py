@@ -121,7 +121,7 @@ def test_it_is_primed_before_it_is_rolled_out(
 ) -> None:
     monkeypatch.setattr(vivid, "_CELLS_DRILL", (8, 3))
     monkeypatch.setattr(vivid, "_STEPS_DRILL", (8, 3))
-    monkeypatch.setattr("atari_dream.training._SURVEY_CLIPS", 10)
+    monkeypatch.setattr("atari_dream.course._SURVEY_CLIPS", 10)
     plain, primed = (train(store, tmp_path / str(frames), prime=frames) for frames in (0, 800))
     assert primed.elapsed > plain.elapsed
     for name in ("reflex.look.weight", "tally.look.weight"):

@@ -101,5 +101,6 @@ class Mechanics(nn.Module):
 
 def bits_of(memory: Tensor) -> Tensor:
     """Bits of bytes, uint8 (B, n), highest first, as -1 or 1, float32 (B, 8 * n)."""
-    place = torch.arange(7, -1, -1, dtype=torch.uint8, device=memory.device)
-    return (memory[..., None] >> place & 1).flatten(1).float() * 2 - 1
+    mask = torch.arange(7, -1, -1, dtype=torch.float32, device=memory.device).exp2().round().to(torch.uint8)
+    bit = torch.bitwise_and(memory[..., None], mask) != 0
+    return bit.flatten(1).float() * 2 - 1

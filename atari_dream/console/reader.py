@@ -81,7 +81,8 @@ class Reader(nn.Module):
         self.recall = Dense(context * sketch, width)
         self.still = Dense(CELLS, width)
         self.anchors = Anchors(axes, places, context, width)
-        self.act = ActionEmbedding(_ACTED, width)
+        self.acted = min(context, _ACTED)
+        self.act = ActionEmbedding(self.acted, width)
         self.blocks = nn.Sequential(*(DenseBlock(width) for _ in range(blocks)))
         self.norm = nn.LayerNorm(width)
         waves = _waves()
@@ -125,7 +126,7 @@ class Reader(nn.Module):
         seen = clues.profiles.clamp(max=_MANY).float().sqrt() / 2
         sketches = silu(self.sketch(seen)).flatten(1)
         x = self.recall(sketches) + self.still((clues.cells > 0).float()) + self.anchors.seen(clues.sighted)
-        x = x + self.act(clues.actions[:, -_ACTED:])[:, :, 0, 0]
+        x = x + self.act(clues.actions[:, -self.acted :])[:, :, 0, 0]
         units = silu(self.norm(self.blocks(x)))
         told = self.tell(self.leave(units).view(lanes, len(self.bytes), -1)).float()
         return self.anchors.near(told, units, clues.sighted)

@@ -5,7 +5,6 @@ what it shows, and a table from its value to that. A value that was never seen c
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +20,8 @@ PARTS = [(0, 255)] + [(shift, 15) for shift in (0, 4)] + [(shift, 1) for shift i
 """What of a byte may tell: all of it, half of it, a bit; as a shift and a mask."""
 
 
-def part_of(memory: Any, byte: Any, shift: Any, mask: Any) -> Any:
-    """Parts of bytes of memory, uint8 (..., 128), an array or a tensor."""
+def part_of(memory: np.ndarray, byte: int, shift: int, mask: int) -> np.ndarray:
+    """Parts of bytes of memory, uint8 (..., 128)."""
     return memory[..., byte] >> shift & mask
 
 
@@ -67,8 +66,9 @@ class Tables(nn.Module):
             begin += len(own)
 
     def values(self, memory: Tensor) -> Tensor:
-        """What the bytes of all cells tell, uint8 (B, 600), of memory (B, 128); 0 for a cell of which none tells."""
-        return (memory.index_select(1, self.byte) >> self.shift) & self.mask
+        """What the bytes of all cells tell, int32 (B, 600), of memory (B, 128); 0 for a cell of which none tells."""
+        held = memory.index_select(1, self.byte).int()
+        return torch.bitwise_and(torch.bitwise_right_shift(held, self.shift.int()), self.mask.int())
 
     def shown(self, memory: Tensor, otherwise: Tensor) -> Tensor:
         """What cells show, uint8 (B, 600, 56), where memory tells it; elsewhere as given, uint8 (B, 600, 56)."""

@@ -65,16 +65,23 @@ class Tally(nn.Module):
             Game points, float32 (B,); whether the game is over, bool (B,); lives, int64 (B,).
         """
         earned = ((halves(after) - halves(before)) * self.worth).sum(-1)
-        left = self.lives[part_of(after, *self.part).long()]
+        left = self.lives[_value(after, self.part)]
         over = torch.stack(
-            [told[part_of(after, *sign).long()] for sign, told in zip(self.signs, self.over, strict=True)]
+            [told[_value(after, sign)] for sign, told in zip(self.signs, self.over, strict=True)]
         ).all(0)
         return earned, over, torch.where(left >= 0, left, lives)
 
 
+def _value(memory: Tensor, part: Tensor) -> Tensor:
+    """The value of a part of a byte, int64 (B,), of memory (B, 128); the part is int64 (3,): byte, shift and mask."""
+    held = memory.index_select(1, part[:1])[:, 0].long()
+    return torch.bitwise_and(torch.bitwise_right_shift(held, part[1]), part[2])
+
+
 def halves(memory: Tensor) -> Tensor:
     """Halves of bytes, uint8 (..., 128), the higher first, float32 (..., 256)."""
-    return torch.stack([memory >> 4, memory & 15], -1).flatten(-2).float()
+    high, low = torch.div(memory, 16, rounding_mode="floor"), torch.remainder(memory, 16)
+    return torch.stack([high, low], -1).flatten(-2).float()
 
 
 def _worth(change: Tensor, reward: Tensor) -> Tensor:

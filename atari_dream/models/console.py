@@ -182,7 +182,7 @@ class Console(Predictor):
         return Notes(play.memory, play.actions, play.valid, *folded)
 
     @classmethod
-    def survey(cls, clips: Iterable[Play]) -> dict[str, Any]:  # type: ignore[override]
+    def survey(cls, clips: Iterable[Play]) -> dict[str, Any]:
         """Finds the changes of bytes, which ever change, and the places that they tell."""
         play = _joined(clips)
         memory, frames = play.memory.numpy(), play.frames.numpy()
@@ -196,7 +196,7 @@ class Console(Predictor):
         }
 
     @torch.no_grad()
-    def prime(self, batches: Iterable[Play]) -> None:  # type: ignore[override]
+    def prime(self, batches: Iterable[Play]) -> None:
         """Counts shapes, what cells show, and what tells score, lives and ends."""
         play = _joined(batches)
         frames, memory = play.frames[play.valid], play.memory[play.valid]
@@ -210,9 +210,12 @@ class Console(Predictor):
 
     def _clues(self, frames: Tensor, actions: Tensor) -> Clues:
         """What frames, uint8 (B, C, 210, 160), and actions, uint8 (B, C, frame_skip), tell of memory."""
-        shape, every = frames.shape[:2], frames.flatten(0, 1)
-        profiles, cells = (part.unflatten(0, shape) for part in self.reader.profile(every))
-        sighted = Sighted(*(part.unflatten(0, shape) for part in self.sprites.sighted(every)))
+        every = [frames[:, place] for place in range(frames.shape[1])]
+        profiles, cells = (
+            torch.stack(parts, 1) for parts in zip(*map(self.reader.profile, every), strict=True)
+        )
+        seen = zip(*map(self.sprites.sighted, every), strict=True)
+        sighted = Sighted(*(torch.stack(parts, 1) for parts in seen))
         return Clues(profiles, cells[:, -1], sighted, actions[..., -1])
 
     def _behind(self, frames: Tensor, memory: Tensor) -> Tensor:

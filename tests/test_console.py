@@ -1,0 +1,139 @@
+"""Console: built and primed as real play suggests, it draws what memory tells, and learns single steps."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from atari_dream import noise
+from atari_dream.canvas.cells import to_cells
+from atari_dream.checkpoint import load_checkpoint
+from atari_dream.console.branches import Branches, Play
+from atari_dream.drills import Drills, noted
+from atari_dream.episodes import EpisodeStore
+from atari_dream.errors import UsageError
+from atari_dream.models.console import Console
+from atari_dream.predictor import Domain, Start
+from atari_dream.training import Trainer
+from atari_dream.training_config import TrainingConfig
+
+SMALL = {"width": 32, "blocks": 1, "sight": 32, "drawing": 32}
+PLAYER_X, PLAYER_Y = 10, 16
+
+
+@pytest.fixture(scope="module")
+def plays(store: EpisodeStore) -> list[Play]:
+    branches = Branches(store, "train", 8, 40, 4)
+    return [branches[k] for k in range(5)]
+
+
+@pytest.fixture(scope="module")
+def console(plays: list[Play], domain: Domain) -> Console:
+    torch.manual_seed(0)
+    made = Console(domain, **SMALL, **Console.survey(plays))
+    made.prime(plays)
+    return made
+
+
+def test_its_survey_finds_the_player_and_is_the_same_every_time(plays: list[Play]) -> None:
+    told = Console.survey(plays)
+    assert told == Console.survey(plays)
+    assert any((across.byte, down.byte) == (PLAYER_X, PLAYER_Y) for across, down, _ in told["places"])
+    assert {PLAYER_X, PLAYER_Y} <= set(told["lively"]) and len(told["changes"][PLAYER_X]) > 1
+
+
+@torch.no_grad()
+def test_it_draws_what_memory_tells(console: Console, plays: list[Play]) -> None:
+    frames, memory = plays[0].frames[:, 10], plays[0].memory[:, 10]
+    shown = console.sprites.known(console.sprites.see(frames, memory))
+    backdrop = to_cells(console.sprites.backdrop.expand(len(frames), -1, -1))
+    cells = console.tables.shown(memory, backdrop)
+    behind = cells.reshape(-1, 30, 20, 7, 8).transpose(2, 3).reshape(-1, 210, 160)
+    drawn = console.sprites.draw(behind, memory, shown._replace(look=shown.look.clamp(min=0)))
+    wrong = [(picture != frames).float().mean().item() for picture in (drawn, console.sprites.backdrop)]
+    assert wrong[0] < 0.004 and wrong[0] < 0.5 * wrong[1]
+
+
+@torch.no_grad()
+def test_a_dream_begins_with_the_real_frame(console: Console, starts: Start) -> None:
+    state = console.init(starts)
+    assert torch.equal(console.decode(state).indices(), starts.frames[:, -1])
+    assert torch.equal(state[3], starts.lives)
+
+
+@torch.no_grad()
+def test_what_pays_in_memory_pays_in_the_dream(console: Console, plays: list[Play]) -> None:
+    memory, rewards, lives = (
+        torch.cat([getattr(play, name) for play in plays]) for name in ("memory", "rewards", "lives")
+    )
+    paid = rewards[:, 1:] > 0
+    earned, over, left = console.tally.told(memory[:, :-1][paid], memory[:, 1:][paid], lives[:, :-1][paid])
+    assert paid.sum() > 20 and ((earned - rewards[:, 1:][paid]).abs() < 5).float().mean() > 0.8
+    assert not over.any() and torch.equal(left, lives[:, 1:][paid])
+
+
+@torch.no_grad()
+def test_a_frame_that_is_given_is_shown_and_memory_stays(console: Console, starts: Start) -> None:
+    state = console.init(starts)
+    frame = starts.frames[:, 0]
+    mask = torch.tensor([True, False, True, False, False])
+    given = console.show(state, frame, mask)
+    assert torch.equal(given[0][mask], frame[mask]) and torch.equal(given[0][~mask], state[0][~mask])
+    assert torch.equal(given[2], state[2])
+
+
+def test_drills_teach_all_parts(console: Console, plays: list[Play]) -> None:
+    drills = Drills(console, noted(console, plays))
+    optimizer = drills.optimizer(drills.groups()["model"], 3e-3)
+    keys = [noise.fold(noise.key_of(torch.arange(64)), step) for step in range(61)]
+    begun = drills(None, keys[-1], 0.0)[1]
+    for key in keys[:-1]:
+        optimizer.zero_grad()
+        drills(None, key, 0.0)[0]["model"].backward()
+        optimizer.step()
+    ended = drills(None, keys[-1], 0.0)[1]
+    assert begun.keys() == ended.keys() == {"memory", "looks", "read"}
+    assert all(ended[name] < 0.7 * begun[name] for name in begun)
+    assert not any("notes" in name for name in drills.state_dict())
+
+
+@pytest.mark.slow
+def test_it_trains_and_goes_on_to_the_same_weights(
+    store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atari_dream.course._COUNTED", 2)
+
+    def train(name: str, steps: int, resume: bool = False) -> Trainer:
+        trainer = Trainer(
+            TrainingConfig(
+                **{
+                    "model": "console",
+                    "data": str(store.path),
+                    "out": str(tmp_path / name),
+                    "game": "pacman",
+                },
+                **{"config": SMALL, "batch": 8, "prime": 1024, "device": "cpu", "workers": 0},
+                **{"validate_every": 2, "validation_windows": 2, "steps": steps, "resume": resume},
+            )
+        )
+        trainer.run()
+        return trainer
+
+    whole = train("whole", 4)
+    train("parts", 2)
+    parts = train("parts", 4, resume=True)
+    wanted = whole.predictor.state_dict()
+    assert wanted.keys() == parts.predictor.state_dict().keys()
+    moved = [
+        name for name, value in parts.predictor.state_dict().items() if not torch.equal(value, wanted[name])
+    ]
+    assert moved and all("weight" in name or "bias" in name or "table" in name for name in moved)
+    assert isinstance(load_checkpoint(tmp_path / "parts"), Console)
+
+
+def test_it_says_that_it_needs_play(store: EpisodeStore, tmp_path: Path) -> None:
+    wanted = {"model": "console", "data": str(store.path), "out": str(tmp_path / "out"), "game": "pacman"}
+    with pytest.raises(
+        UsageError, match="learns from play that branches off the store, 0 frames asked for: give --prime"
+    ):
+        Trainer(TrainingConfig(**wanted, steps=1))

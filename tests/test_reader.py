@@ -1,0 +1,78 @@
+"""Reader: frames are described to the pixel, and a byte is read off where something stands."""
+
+import pytest
+import torch
+
+from atari_dream.console.reader import KINDS, Clues, Reader
+from atari_dream.console.sprites import Sighted
+
+CONTEXT, COUNT = 2, 600
+COLUMN, SCORE = 30, 40
+
+
+def scenes(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """A box stands at the column that byte 30 tells, 40 to 120; byte 40 is 7 or 9, which nothing shows."""
+    generator = torch.Generator().manual_seed(seed)
+    memory = torch.zeros(COUNT, 128, dtype=torch.uint8)
+    memory[:, COLUMN] = 40 + torch.randint(81, (COUNT,), generator=generator).to(torch.uint8)
+    memory[:, SCORE] = 7
+    frames = torch.zeros(COUNT, 210, 160, dtype=torch.uint8)
+    for frame, column in zip(frames, memory[:, COLUMN].tolist(), strict=True):
+        frame[100:108, column : column + 6] = 66
+    return frames, memory
+
+
+def clues(reader: Reader, frames: torch.Tensor) -> Clues:
+    profiles, cells = reader.profile(frames)
+    nothing = Sighted(
+        torch.zeros(len(frames), CONTEXT, 1, 2).byte(), torch.zeros(len(frames), CONTEXT, 1).bool()
+    )
+    actions = torch.zeros(len(frames), CONTEXT, dtype=torch.uint8)
+    return Clues(profiles[:, None].expand(-1, CONTEXT, -1), cells, nothing, actions)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    torch.manual_seed(0)
+    made = Reader([COLUMN], [], 1, CONTEXT, sketch=16, width=48)
+    frames, memory = scenes()
+    made.learn(torch.zeros(210, 160, dtype=torch.uint8), frames, memory)
+    learnt = [part for part in made.parameters() if part.requires_grad]
+    optimizer = torch.optim.AdamW(learnt, 4e-3)
+    seen = clues(made, frames)
+    for _ in range(60):
+        for chosen in torch.randperm(COUNT).split(150):
+            some = Clues(
+                seen.profiles[chosen],
+                seen.cells[chosen],
+                Sighted(*(p[chosen] for p in seen.sighted)),
+                seen.actions[chosen],
+            )
+            optimizer.zero_grad()
+            made.nll(some, memory[chosen]).mean().backward()
+            optimizer.step()
+    return made.requires_grad_(False)
+
+
+def test_profiles_count_pixels_by_column_and_row(reader: Reader) -> None:
+    frames, memory = scenes()
+    profiles, cells = reader.profile(frames[:1])
+    column = int(memory[0, COLUMN])
+    counts = profiles.view(1, KINDS, -1)[0, 0]
+    assert (
+        counts[column : column + 6].tolist() == [8] * 6 and counts[160 + 100 : 160 + 108].tolist() == [6] * 8
+    )
+    assert counts.sum() == 96 and not profiles.view(1, KINDS, -1)[0, 1:].any()
+    assert cells.sum() == 48
+
+
+def test_it_reads_what_is_shown_of_frames_that_it_never_saw(reader: Reader) -> None:
+    frames, memory = scenes(seed=1)
+    read = reader.read(clues(reader, frames))
+    assert ((read[:, COLUMN].int() - memory[:, COLUMN].int()).abs() <= 1).float().mean() > 0.9
+
+
+def test_what_never_changes_is_known(reader: Reader) -> None:
+    frames, _ = scenes()
+    read = reader.read(clues(reader, frames))
+    assert (read[:, SCORE] == 7).all() and not read[:, :COLUMN].any()
