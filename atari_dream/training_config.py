@@ -38,7 +38,8 @@ class TrainingConfig:
         validate_every: Updates between two validations.
         validation_windows: Windows of the validation split.
         init: Checkpoint whose weights to begin with.
-        prime: Frames from which a model that can learns single steps before it is rolled out.
+        prime: Frames from which a model that can learns single steps before it is rolled out; of the play that branches
+            off the store, for a model that learns from that.
         resume: Whether to go on from the state of an earlier run.
     """
 

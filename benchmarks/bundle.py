@@ -35,15 +35,18 @@ TEST_STEPS = {
 RANDOM_STEPS, MIXED_STEPS = 100_000, 200_000
 DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
 TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
-MODEL = "vivid"
-ON_CPU = (
-    "--batch 4 --context 10 --horizon 3 --prime 15000 --learning-rate 0.006 "
-    "--minutes 21 --clock cpu --workers 0 --validate-every 300"
-)
-ON_GPU = (
-    "--batch 64 --context 16 --horizon 8 --prime 20000 --learning-rate 0.004 "
-    "--minutes 17 --workers 6 --validate-every 800"
-)
+MODELS = dict.fromkeys(TEST_STEPS, "vivid") | dict.fromkeys(("pinball", "qbert", "revenge"), "console")
+"""By game, what does best in it."""
+ON_CPU = {
+    "vivid": "--batch 4 --context 10 --horizon 3 --prime 15000 --learning-rate 0.006 "
+    "--minutes 21 --clock cpu --workers 0 --validate-every 300",
+    "console": "--batch 256 --prime 60000 --minutes 21 --clock cpu --workers 0 --validate-every 300",
+}
+ON_GPU = {
+    "vivid": "--batch 64 --context 16 --horizon 8 --prime 20000 --learning-rate 0.004 "
+    "--minutes 17 --workers 6 --validate-every 800",
+    "console": "--batch 4096 --prime 400000 --minutes 17 --workers 6 --validate-every 3000 --precision 32-true",
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -118,8 +121,10 @@ def make_weights(game: str) -> None:
         revision = f"r{1 + max((int(name[1:]) for name in known), default=0)}"
         out = WORK / f"{game}-{revision}"
         begun = " --resume" * Path(f"{out}.training/state.pt").exists()
-        settings = ON_GPU if torch.cuda.is_available() else ON_CPU
-        run(f"train --model {MODEL} --game {game} --data {make_store(game)} {settings} --out {out}{begun}")
+        settings = (ON_GPU if torch.cuda.is_available() else ON_CPU)[MODELS[game]]
+        run(
+            f"train --model {MODELS[game]} --game {game} --data {make_store(game)} {settings} --out {out}{begun}"
+        )
         bundle(out, ROOT / game / "weights" / revision)
     make_card(game)
 

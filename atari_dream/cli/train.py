@@ -65,7 +65,7 @@ from atari_dream.training_config import TrainingConfig
     "--prime",
     type=click.IntRange(min=0),
     default=0,
-    help="Frames from which vivid learns single steps first.",
+    help="Frames from which vivid learns single steps first, and of the play that console learns from.",
 )
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
