@@ -28,7 +28,7 @@ class Drills(nn.Module):
     def __init__(self, predictor: Console, notes: Notes) -> None:
         super().__init__()
         self.predictor = predictor
-        self._notes = [notes]
+        self._notes = notes
         step = torch.arange(notes.valid.shape[1], device=notes.valid.device)
         self._steps = (notes.valid & (step > 0)).flatten().nonzero()[:, 0]
         self._windows = (notes.valid & (step >= predictor.context - 1)).flatten().nonzero()[:, 0]
@@ -42,9 +42,7 @@ class Drills(nn.Module):
         read = noise.fold(key[: max(1, len(key) // _READ)], _WINDOW)
         step = self._steps[noise.integers(key, len(self._steps))]
         window = self._windows[noise.integers(read, len(self._windows))]
-        terms = {
-            name: term.mean() for name, term in self.predictor.terms(self._notes[0], step, window).items()
-        }
+        terms = {name: term.mean() for name, term in self.predictor.terms(self._notes, step, window).items()}
         return {"model": torch.stack(list(terms.values())).sum()}, {
             name: term.detach() for name, term in terms.items()
         }

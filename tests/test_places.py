@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atari_dream.console.places import Axis, Place, find_backdrop, find_places, on_screen
+from atari_dream.console.places import Axis, Place, find_backdrop, find_places
 from atari_dream.emulator import Emulator
 from atari_dream.games import get_game
 from atari_dream.players import RandomPlayer
@@ -45,9 +45,19 @@ def test_the_bytes_of_each_sprite_are_found(found: list[Place]) -> None:
 def test_they_tell_where_it_stands_in_other_frames(found: list[Place]) -> None:
     frames, memory = made_up(seed=1)
     for place in found:
-        row, column = on_screen(place, memory)
+        row, column = (
+            axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in (place.down, place.across)
+        )
         inside = frames[np.arange(COUNT), row, column]
         assert np.isin(inside, place.colours).all()
+
+
+def test_what_is_so_large_that_it_always_covers_some_place_is_found_by_its_edges() -> None:
+    frames, memory = made_up()
+    for frame, (across, down) in zip(frames, memory[:, [20, 30]].astype(int), strict=True):
+        frame[20 + down : 110 + down, across + 9 : across + 90] = 20
+    told = [place for place in find_places(frames, memory, find_backdrop(frames)) if 20 in place.colours]
+    assert [(place.across[:2], place.down[:2]) for place in told] == [((20, 1), (30, 1))]
 
 
 def test_where_nothing_goes_with_a_byte_nothing_is_found() -> None:

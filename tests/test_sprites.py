@@ -99,3 +99,15 @@ def test_seen_in_parts_is_seen_as_a_whole() -> None:
     whole.learn(backdrop, [(frames, memory)])
     parts.learn(backdrop, zip(frames.split(150), memory.split(150), strict=True))
     assert torch.equal(whole.shapes, parts.shapes) and torch.equal(whole.usual, parts.usual)
+
+
+def test_by_its_colours_alone_it_is_sighted_where_its_bytes_say(sprites: Sprites) -> None:
+    frames, memory = real(seed=1)
+    value, there = sprites.sighted(frames)
+    assert there.all()
+    for place, told in enumerate(PLACES):
+        for side, axis in enumerate((told.down, told.across)):
+            if axis.slope:
+                assert torch.equal(value[:, place, side], memory[:, axis.byte])
+    bare = sprites.backdrop.expand(3, -1, -1)
+    assert not sprites.sighted(bare).there.any()

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atari_dream.games import HEIGHT, WIDTH
-
 _SLOPES = (1, -1, 2, -2)
 _FAR = 1024
 _SURE, _LIKELY, _ABOVE_CHANCE, _CONSTANT = 0.8, 0.6, 0.15, 0.9
@@ -121,11 +119,3 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
             return fits
     often = shown.mean(0)
     return {Axis(0, 0, int(often.argmax())): float(often.max())} if often.max() >= _CONSTANT else {}
-
-
-def on_screen(place: Place, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of a place, int64 (N,) each, by memory, uint8 (N, 128); they may be off the screen."""
-    row, column = (
-        axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in (place.down, place.across)
-    )
-    return row.clip(-HEIGHT, 2 * HEIGHT), column.clip(-WIDTH, 2 * WIDTH)
