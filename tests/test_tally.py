@@ -1,61 +1,52 @@
-"""Tally: digits of the score, lives and ends are found in a made-up memory, and told of other play."""
+"""The tally: learns within seconds what a colour that goes is worth, and says the same wherever it goes."""
 
-import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from atari_dream.console.tally import Tally, halves
+from atari_dream.canvas.counts import NUMBERS, ColourCounts
+from atari_dream.canvas.tally import Tally
 
-Scenes = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-def scenes(seed: int = 0, branches: int = 60, steps: int = 40) -> Scenes:
-    """The score is in bytes 50 and 51, lives in byte 7; with none left, and byte 9 at 3, the game is over."""
-    rng = np.random.default_rng(seed)
-    memory = rng.integers(0, 256, (branches, steps, 128)).astype(np.uint8)
-    rewards = rng.choice([0, 0, 0, 10, 50, 100], (branches, steps)).astype(np.float32)
-    score = rewards.cumsum(1).astype(int) + rng.integers(0, 90, (branches, 1)) * 10
-    digits = [score // 10**place % 10 for place in range(4)]
-    memory[:, :, 50], memory[:, :, 51] = digits[3] << 4 | digits[2], digits[1] << 4 | digits[0]
-    lives = rng.integers(0, 4, (branches, 1)).repeat(steps, 1)
-    memory[:, :, 7], memory[:, :, 9] = lives, rng.integers(0, 5, (branches, steps))
-    ended = (lives == 0) & (memory[:, :, 9] == 3)
-    parts = memory, rewards, lives, ended, np.ones_like(ended)
-    return tuple(torch.from_numpy(part) for part in parts)  # type: ignore[return-value]
+DOT, CHERRY = 42, 66
+LIVES = torch.full((32,), 3)
 
 
 @pytest.fixture(scope="module")
 def tally() -> Tally:
-    made = Tally()
-    made.learn(*scenes())
-    return made
+    """Taught that a dot that goes pays a little and a cherry much."""
+    torch.manual_seed(0)
+    tally = Tally(3, 16)
+    optimizer = torch.optim.AdamW(tally.parameters(), lr=0.01)
+    for _ in range(60):
+        prize = torch.randint(0, 3, (32,))
+        loss = F.cross_entropy(told(tally, prize, torch.randint(0, 600, (32,))), prize)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return tally.requires_grad_(False)
 
 
-def test_digits_are_worth_powers_of_ten(tally: Tally) -> None:
-    told = {place: float(tally.worth[place]) for place in tally.worth.nonzero()[:, 0].tolist()}
-    assert told == {2 * 50: 1000.0, 2 * 50 + 1: 100.0, 2 * 51: 10.0}
+def told(tally: Tally, prize: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
+    """What it makes of nothing (0), a dot (1) or a cherry (2) that went from a cell each, (32, 3)."""
+    cells = torch.zeros(32, 600, 56, dtype=torch.uint8)
+    went = torch.zeros(32, 600, 56, dtype=torch.bool)
+    lane = torch.arange(32)
+    colour = torch.tensor([0, DOT, CHERRY], dtype=torch.uint8)[prize]
+    cells[lane, cell, :8] = colour[:, None]
+    went[lane, cell, :8] = (prize > 0)[:, None]
+    nothing = torch.zeros(32, 600, NUMBERS)
+    logits: torch.Tensor = tally(torch.cat([nothing, ColourCounts()(cells, went), nothing], dim=-1), LIVES)
+    return logits
 
 
-def test_other_play_is_told(tally: Tally) -> None:
-    memory, rewards, lives, ended, _ = scenes(seed=1)
-    before, after = memory[:, :-1].flatten(0, 1), memory[:, 1:].flatten(0, 1)
-    earned, over, left = tally.told(before, after, lives[:, :-1].flatten())
-    assert torch.equal(earned, rewards[:, 1:].flatten())
-    assert torch.equal(left, lives[:, 1:].flatten()) and torch.equal(over, ended[:, 1:].flatten())
+def test_it_learns_what_goes_is_worth(tally: Tally) -> None:
+    generator = torch.Generator().manual_seed(5)
+    prize = torch.randint(0, 3, (32,), generator=generator)
+    cell = torch.randint(0, 600, (32,), generator=generator)
+    assert (told(tally, prize, cell).argmax(-1) == prize).float().mean() > 0.9
 
 
-def test_an_untaught_one_tells_of_nothing() -> None:
-    memory, _, lives, *_ = scenes()
-    earned, over, left = Tally().told(memory[:, 0], memory[:, 1], lives[:, 0])
-    assert not earned.any() and not over.any() and torch.equal(left, lives[:, 0])
-
-
-def test_play_without_an_end_teaches_none() -> None:
-    memory, rewards, lives, ended, valid = scenes()
-    made = Tally()
-    made.learn(memory, rewards, lives, torch.zeros_like(ended), valid)
-    assert not made.told(memory[:, 0], memory[:, 1], lives[:, 0])[1].any()
-
-
-def test_halves_of_bytes_the_higher_first() -> None:
-    assert halves(torch.tensor([0x12, 0xF0], dtype=torch.uint8)).tolist() == [1, 2, 15, 0]
+def test_it_says_the_same_wherever_it_goes(tally: Tally) -> None:
+    ones = torch.ones(32, dtype=torch.int64)
+    here, there = (told(tally, ones, torch.full((32,), cell)) for cell in (210, 334))  # even rows and columns
+    torch.testing.assert_close(here, there, rtol=1e-4, atol=1e-4)
