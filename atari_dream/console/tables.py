@@ -13,11 +13,18 @@ from torch import Tensor, nn
 from atari_dream.canvas.cells import CELLS, PIXELS, to_cells
 from atari_dream.console.changes import BYTES
 
-_SETTLED, _EXPLAINED, _VALUE_COST = 0.998, 0.5, 2.0
+_SETTLED, _EXPLAINED = 0.998, 0.5
+VALUE_COST = 2.0
+"""Frames that each value of a part must make up for: few that tell are better than many."""
 _UNTOLD = -1
 _CODES = np.random.default_rng(0).integers(2**63, size=PIXELS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-PARTS = [(0, 255)] + [(shift, 15) for shift in (0, 4)] + [(shift, 1) for shift in range(8)]
+_PARTS = [(0, 255)] + [(shift, 15) for shift in (0, 4)] + [(shift, 1) for shift in range(8)]
 """What of a byte may tell: all of it, half of it, a bit; as a shift and a mask."""
+
+
+def every_part() -> list[tuple[int, int, int]]:
+    """All parts of all bytes: byte, shift and mask."""
+    return [(byte, shift, mask) for byte in range(BYTES) for shift, mask in _PARTS]
 
 
 def part_of(memory: np.ndarray, byte: int, shift: int, mask: int) -> np.ndarray:
@@ -91,9 +98,8 @@ def _told(
     shown: np.ndarray, memory: np.ndarray, bare: np.ndarray
 ) -> Iterator[tuple[int, tuple[int, int, int], np.ndarray, np.ndarray]]:
     """Cells of which a part of a byte tells what they show: that part, places of pictures by value, and pictures."""
-    parts = [(byte, shift, mask) for byte in range(BYTES) for shift, mask in PARTS]
-    value = {part: part_of(memory, *part) for part in parts}
-    lively = [part for part in parts if value[part].min() != value[part].max()]
+    value = {part: part_of(memory, *part) for part in every_part()}
+    lively = [part for part in value if value[part].min() != value[part].max()]
     for cell in range(CELLS):
         clear = bare[:, cell]
         visible = shown[clear, cell]
@@ -103,9 +109,9 @@ def _told(
         if not clear.any() or counts.max() >= _SETTLED * clear.sum():
             continue
         tables = {part: _table(value[part][clear], which.ravel(), len(pictures)) for part in lively}
-        best = max(lively, key=lambda part: _right(tables[part]))
+        best = max(lively, key=lambda part: told_right(tables[part]))
         missed = clear.sum() - counts.max()
-        if clear.sum() - _right(tables[best]) > (1 - _EXPLAINED) * missed:
+        if clear.sum() - told_right(tables[best]) > (1 - _EXPLAINED) * missed:
             continue
         table = tables[best]
         used = np.unique(table.argmax(1)[table.any(1)])
@@ -119,6 +125,6 @@ def _table(value: np.ndarray, which: np.ndarray, count: int) -> np.ndarray:
     return np.bincount(value.astype(int) * count + which, minlength=256 * count).reshape(256, count)
 
 
-def _right(table: np.ndarray) -> float:
+def told_right(table: np.ndarray) -> float:
     """How many frames a table tells right, less a little for each value: few that tell are better than many."""
-    return float(table.max(1).sum() - _VALUE_COST * table.any(1).sum())
+    return float(table.max(1).sum() - VALUE_COST * table.any(1).sum())

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.changes import BYTES
-from atari_dream.console.tables import PARTS, part_of
+from atari_dream.console.tables import VALUE_COST, every_part, part_of, told_right
 
 _HALVES = 2 * BYTES
-_RIDGE, _WORTHLESS, _NEAR, _VALUE_COST = 1e-4, 0.5, 0.2, 2.0
+_RIDGE, _WORTHLESS, _NEAR = 1e-4, 0.5, 0.2
 _UNTOLD = -1
 
 
@@ -102,18 +102,14 @@ def _worth(change: Tensor, reward: Tensor) -> Tensor:
     return torch.where((worth / power - 1).abs() < _NEAR, power, worth).float()
 
 
-def _parts() -> list[tuple[int, int, int]]:
-    return [(byte, shift, mask) for byte in range(BYTES) for shift, mask in PARTS]
-
-
 def _telling(memory: np.ndarray, lives: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:
     """The part of a byte that tells lives best, and what each of its values tells, int64 (256,)."""
     most = int(lives.max()) + 1
     best, found = -np.inf, ((0, 0, 0), np.full(256, _UNTOLD))
-    for part in _parts():
+    for part in every_part():
         value = part_of(memory, *part).astype(np.int64)
         table = np.bincount(value * most + lives, minlength=256 * most).reshape(256, most)
-        right = table.max(1).sum() - _VALUE_COST * table.any(1).sum()
+        right = told_right(table)
         if right > best:
             best, found = right, (part, np.where(table.any(1), table.argmax(1), _UNTOLD))
     return found
@@ -125,10 +121,10 @@ def _signs(memory: np.ndarray, ended: np.ndarray) -> tuple[list[tuple[int, int, 
     left = np.ones(len(memory), bool)
     for place in range(2 if ended.any() else 0):
         best = np.inf
-        for part in _parts():
+        for part in every_part():
             value = part_of(memory, *part)
             told = np.bincount(value[ended], minlength=256) > 0
-            cost = (told[value[left]] & ~ended[left]).sum() + _VALUE_COST * told.sum()
+            cost = (told[value[left]] & ~ended[left]).sum() + VALUE_COST * told.sum()
             if cost < best:
                 best, signs[place], over[place] = cost, part, told
         left &= over[place][part_of(memory, *signs[place])]
