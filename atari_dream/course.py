@@ -66,7 +66,7 @@ class Windowed:
             windows = self._windows(1, _PRIMED_STEPS, _PRIMED_WINDOWS, self._config.seed)
             count = -(-self._config.prime // (_PRIMED_WINDOWS * _PRIMED_STEPS))
             predictor.to(device)
-            predictor.prime(_moved(windows[k], device) for k in range(count))
+            predictor.prime(moved(windows[k], device) for k in range(count))
 
     def objective(self, predictor: Predictor, context: int, device: torch.device) -> Rollout:
         """A rollout's loss."""
@@ -113,7 +113,7 @@ class Branched:
     def objective(self, predictor: Predictor, context: int, device: torch.device) -> Drills:
         """Drills over notes of all play."""
         learner = cast(Console, predictor)
-        return Drills(learner, noted(learner, (_moved(play, device) for play in self._plays())))
+        return Drills(learner, noted(learner, (moved(play, device) for play in self._plays())))
 
     def batches(self, context: int, first: int, rank: int, world: int, pinned: bool) -> Iterator[Lanes]:
         """Lanes, this process's share of each batch."""
@@ -131,7 +131,8 @@ def course_of(config: TrainingConfig, store: EpisodeStore) -> Course:
     return (Branched if model_class(config.model).branches else Windowed)(config, store)
 
 
-def _moved(parts: Any, device: torch.device) -> Any:
+def moved(parts: Any, device: torch.device) -> Any:
+    """Nested tuples of tensors on a device."""
     return tree_map(lambda part: part.to(device, non_blocking=True), parts)
 
 

@@ -18,8 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from atari_dream import noise
 from atari_dream.checkpoint import load_checkpoint, save_checkpoint
-from atari_dream.course import course_of
-from atari_dream.dream import tree_map
+from atari_dream.course import course_of, moved
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, whole
@@ -182,7 +181,7 @@ class Trainer:
         return [self._to_device(windows[k]) for k in range(-(-self.config.validation_windows // size))]
 
     def _to_device(self, batch: Batch) -> Batch:
-        return tree_map(lambda part: part.to(self.fabric.device, non_blocking=True), batch)
+        return moved(batch, self.fabric.device)
 
     def _validate(self, batches: list[Batch]) -> dict[str, float]:
         """Measures the averaged weights and keeps them as the checkpoint if they are the best so far.
