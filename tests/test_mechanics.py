@@ -91,7 +91,7 @@ def test_a_lanes_bits_are_its_own(learnt: Mechanics, lanes: int) -> None:
 def test_a_layer_is_linear() -> None:
     layer = Dense(6, 3)
     x = torch.randn(11, 6)
-    weight, bias = layer.layer.weight[:, :, 0, 0], layer.layer.bias
+    weight, bias = layer.weight[:, :, 0, 0], layer.bias
     torch.testing.assert_close(layer(x), torch.nn.functional.linear(x, weight, bias))
 
 
