@@ -1,17 +1,16 @@
 """What a predictor learns from: windows of a store that it is rolled out over, or play that branches off a store."""
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any, NamedTuple, Protocol, cast
+from itertools import count, islice
+from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from atari_dream.adversary import objective_of
 from atari_dream.console.branches import Branches, Play
 from atari_dream.dream import tree_map
-from atari_dream.drills import Drills, noted
+from atari_dream.drills import Drills, Lanes, noted
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.models.console import Console
@@ -25,12 +24,8 @@ _COLOUR_WEIGHT = 0.1
 _SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
 _PRIMED_WINDOWS, _PRIMED_STEPS = 16, 48
 _BRANCHES, _BRANCH_STEPS, _COUNTED = 8, 64, 24
-
-
-class Lanes(NamedTuple):
-    """Lanes of an update whose objective holds what it learns from; `lane` is int64 (B,)."""
-
-    lane: Tensor
+_WEAR = 12
+"""Steps that are learnt from for each that is played meanwhile: what is gone over more often is learnt by heart."""
 
 
 class Course(Protocol):
@@ -116,14 +111,24 @@ class Branched:
         return Drills(learner, noted(learner, (moved(play, device) for play in self._plays())))
 
     def batches(self, context: int, first: int, rank: int, world: int, pinned: bool) -> Iterator[Lanes]:
-        """Lanes, this process's share of each batch."""
-        lanes = Lanes(torch.arange(rank, self._config.batch, world))
-        while True:
-            yield lanes
+        """Lanes, this process's share of each batch, and what is played meanwhile."""
+        lanes = torch.arange(rank, self._config.batch, world)
+        played = self._due(first)
+        plays = iter(
+            _loader(self._branches, range(played, len(self._branches)), self._config.workers, pinned)
+        )
+        for update in count(first):
+            due = self._due(update)
+            yield Lanes(lanes, tuple(next(plays) for _ in range(played, due)))
+            played = due
+
+    def _due(self, update: int) -> int:
+        """Items that were played by an update."""
+        begun = -(-self._config.prime // (_BRANCHES * _BRANCH_STEPS))
+        return begun + update * self._config.batch // (_WEAR * _BRANCHES * _BRANCH_STEPS)
 
     def _plays(self, most: int | None = None) -> Iterator[Play]:
-        count = -(-self._config.prime // (_BRANCHES * _BRANCH_STEPS))
-        return islice(_loader(self._branches, range(count), self._config.workers, False), most)
+        return islice(_loader(self._branches, range(self._due(0)), self._config.workers, False), most)
 
 
 def course_of(config: TrainingConfig, store: EpisodeStore) -> Course:

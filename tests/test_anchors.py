@@ -2,7 +2,7 @@
 
 import torch
 
-from atari_dream.console.anchors import Anchors
+from atari_dream.console.anchors import Anchors, _since
 from atari_dream.console.sprites import Sighted
 
 
@@ -42,3 +42,12 @@ def test_paths_and_places_make_a_difference() -> None:
         for values in ([90, 95, 100], [110, 105, 100], [110, 115, 120])
     ]
     assert not torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
+
+
+def test_how_long_ago_something_moved_is_told_whatever_it_moved_by() -> None:
+    units = [
+        _since(sightings(values, [True] * 3))[0, :, 0, 0].tolist()
+        for values in ([9, 9, 9], [9, 12, 12], [9, 9, 12], [6, 9, 12])
+    ]
+    assert units == [[0, 0], [1, 0], [0, 1], [0, 1]]
+    assert not _since(sightings([9, 12, 15], [True, False, True])).any()

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from test_panels import ACROSS, scenes
 
 from atari_dream import noise
 from atari_dream.canvas.cells import to_cells
 from atari_dream.checkpoint import load_checkpoint
 from atari_dream.console.branches import Branches, Play
-from atari_dream.drills import Drills, noted
+from atari_dream.drills import Drills, Lanes, noted
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.models.console import Console
@@ -86,15 +87,57 @@ def test_drills_teach_all_parts(console: Console, plays: list[Play]) -> None:
     drills = Drills(console, noted(console, plays))
     optimizer = drills.optimizer(drills.groups()["model"], 3e-3)
     keys = [noise.fold(noise.key_of(torch.arange(64)), step) for step in range(61)]
-    begun = drills(None, keys[-1], 0.0)[1]
+    lanes = Lanes(torch.arange(64))
+    begun = drills(lanes, keys[-1], 0.0)[1]
     for key in keys[:-1]:
         optimizer.zero_grad()
-        drills(None, key, 0.0)[0]["model"].backward()
+        drills(lanes, key, 0.0)[0]["model"].backward()
         optimizer.step()
-    ended = drills(None, keys[-1], 0.0)[1]
+    ended = drills(lanes, keys[-1], 0.0)[1]
     assert begun.keys() == ended.keys() == {"memory", "looks", "read"}
     assert all(ended[name] < 0.7 * begun[name] for name in begun)
     assert not any("notes" in name for name in drills.state_dict())
+
+
+def test_fresh_play_takes_the_place_of_what_has_been_there_longest(
+    console: Console, plays: list[Play]
+) -> None:
+    notes, fresh = noted(console, plays[:2]), plays[2:5]
+    held = notes.memory.clone()
+    drills = Drills(console, notes)
+    lanes = torch.arange(8)
+    for play in fresh:
+        drills(Lanes(lanes, (play,)), noise.fold(noise.key_of(lanes), 0), 0.0)
+    assert torch.equal(notes.memory, torch.cat([fresh[2].memory, fresh[1].memory]))
+    assert not torch.equal(notes.memory, held)
+
+
+@torch.no_grad()
+def test_windows_in_a_row_are_read_as_each_alone(console: Console, plays: list[Play]) -> None:
+    notes = noted(console, plays[:1])
+    step, window = torch.tensor([5, 6]), torch.tensor([[20], [60]]) + torch.arange(8)
+    row = console.terms(notes, step, window)["read"]
+    alone = console.terms(notes, step, window.view(-1, 1))["read"]
+    torch.testing.assert_close(row, alone)
+
+
+@torch.no_grad()
+def test_what_is_larger_than_a_shape_is_drawn_as_memory_tells(domain: Domain) -> None:
+    frames, memory = (part.view(10, 40, *part.shape[1:]) for part in scenes())
+    none, yes = torch.zeros(10, 40), torch.ones(10, 40, dtype=torch.bool)
+    play = Play(frames, memory, torch.zeros(10, 40, 4).byte(), none, none.long(), ~yes, yes)
+    told = Console.survey([play])
+    (place,) = told["panels"]
+    assert told["places"][place].across.byte == ACROSS
+    made = Console(domain, **SMALL, **told)
+    made.prime([play])
+    made.mechanics.leave.bias.zero_()  # so memory stays as it is
+    cells = to_cells(made.sprites.backdrop.expand(10, -1, -1))
+    state = frames[:, 1], cells, memory[:, 0], none[:, 0].long()
+    (drawn, *_), _ = made.step(
+        state, play.actions[:, 0], {"change": torch.zeros(10, *made.noise["change"].shape)}
+    )
+    assert torch.equal(drawn == 20, frames[:, 0] == 20) and (drawn == 20).any()
 
 
 @pytest.mark.slow

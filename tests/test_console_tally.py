@@ -59,3 +59,10 @@ def test_play_without_an_end_teaches_none() -> None:
 
 def test_halves_of_bytes_the_higher_first() -> None:
     assert halves(torch.tensor([0x12, 0xF0], dtype=torch.uint8)).tolist() == [1, 2, 15, 0]
+
+
+def test_lives_that_are_given_speak_against_values_that_tell_others(tally: Tally) -> None:
+    against = tally.against(torch.tensor([0, 3, 9]))
+    assert against[0, 7, :5].tolist() == [0, 1, 1, 1, 0] and against[1, 7, :5].tolist() == [1, 1, 1, 0, 0]
+    assert against.sum(-1).sum(0).nonzero()[:, 0].tolist() == [7] and not against[2].any()
+    assert not Tally().against(torch.tensor([2])).any()

@@ -28,7 +28,8 @@ def clues(reader: Reader, frames: torch.Tensor) -> Clues:
         torch.zeros(len(frames), CONTEXT, 1, 2).byte(), torch.zeros(len(frames), CONTEXT, 1).bool()
     )
     actions = torch.zeros(len(frames), CONTEXT, dtype=torch.uint8)
-    return Clues(profiles[:, None].expand(-1, CONTEXT, -1), cells, nothing, actions)
+    sketches = reader.sketched(profiles)[:, None].expand(-1, CONTEXT, -1)
+    return Clues(sketches, cells, nothing, actions)
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +40,10 @@ def reader() -> Reader:
     made.learn(torch.zeros(210, 160, dtype=torch.uint8), frames, memory)
     learnt = [part for part in made.parameters() if part.requires_grad]
     optimizer = torch.optim.AdamW(learnt, 4e-3)
-    seen = clues(made, frames)
     for _ in range(60):
         for chosen in torch.randperm(COUNT).split(150):
-            some = Clues(
-                seen.profiles[chosen],
-                seen.cells[chosen],
-                Sighted(*(p[chosen] for p in seen.sighted)),
-                seen.actions[chosen],
-            )
             optimizer.zero_grad()
-            made.nll(some, memory[chosen]).mean().backward()
+            made.nll(clues(made, frames[chosen]), memory[chosen]).mean().backward()
             optimizer.step()
     return made.requires_grad_(False)
 
@@ -68,11 +62,19 @@ def test_profiles_count_pixels_by_column_and_row(reader: Reader) -> None:
 
 def test_it_reads_what_is_shown_of_frames_that_it_never_saw(reader: Reader) -> None:
     frames, memory = scenes(seed=1)
-    read = reader.read(clues(reader, frames))
+    read = reader.likeliest(reader(clues(reader, frames)), torch.zeros(COUNT, 128, 256))
     assert ((read[:, COLUMN].int() - memory[:, COLUMN].int()).abs() <= 1).float().mean() > 0.9
 
 
 def test_what_never_changes_is_known(reader: Reader) -> None:
     frames, _ = scenes()
-    read = reader.read(clues(reader, frames))
+    read = reader.likeliest(reader(clues(reader, frames)), torch.zeros(COUNT, 128, 256))
     assert (read[:, SCORE] == 7).all() and not read[:, :COLUMN].any()
+
+
+def test_what_a_cell_shows_is_believed(reader: Reader) -> None:
+    frames, _ = scenes(seed=2)
+    against = torch.ones(COUNT, 128, 256)
+    against[:, COLUMN, 99] = 0
+    read = reader.likeliest(reader(clues(reader, frames)), 20 * against)
+    assert (read[:, COLUMN] == 99).float().mean() > 0.9 and (read[:, SCORE] == 7).all()

@@ -37,14 +37,13 @@ def tables() -> Tables:
 
 
 def test_what_tells_is_found(tables: Tables) -> None:
-    told = {
-        cell: (int(tables.byte[cell]), int(tables.shift[cell]), int(tables.mask[cell])) for cell in range(600)
-    }
+    told = {cell: tuple(part.tolist()) for cell, part in enumerate(tables.part.T)}
     assert {cell: part for cell, part in told.items() if part[2]} == {
         DOT: (12, 2, 1),
         DIGIT: (9, 4, 15),
-        LIVES: (80, 0, 255),
+        LIVES: (80, 0, 15),
     }
+    assert not tables.besides.any()
 
 
 def test_other_frames_are_told(tables: Tables) -> None:
@@ -72,7 +71,7 @@ def test_what_sprites_cover_does_not_count() -> None:
     frames[::2, 14:21, 40:48] = 196
     covered[::2, 14:21, 40:48] = True
     tables = learnt((frames, memory, covered))
-    assert (tables.byte[DOT], tables.shift[DOT], tables.mask[DOT]) == (12, 2, 1)
+    assert tables.part[:, DOT].tolist() == [12, 2, 1]
     assert not (tables.pictures == 196).any()
 
 
@@ -93,3 +92,34 @@ def test_cells_whose_pictures_do_not_fit_are_left_as_they_are() -> None:
     blank = torch.full((COUNT, 600, 56), 14, dtype=torch.uint8)
     shown = tables.shown(memory, blank)
     assert (shown[:, DOT] != 14).any() and (shown[:, DIGIT] == 14).all()
+
+
+def test_cells_speak_against_the_values_that_they_do_not_show(tables: Tables) -> None:
+    frames, memory, _ = scenes(seed=1)
+    cells, bare = to_cells(frames), torch.ones(COUNT, 600, dtype=torch.bool)
+    against = tables.against(cells, bare, memory)
+    held = against.gather(2, memory.long()[..., None])[..., 0]
+    assert not held.any()
+    value = torch.arange(256)
+    other = value[None] >> 4 != memory[:, 9:10].long() >> 4
+    assert torch.equal(against[:, 9] > 0, other)
+    assert torch.equal((against.amax(-1) > 0).any(0).nonzero()[:, 0], torch.tensor([9, 12, 80]))
+    assert not tables.against(cells, ~bare, memory).any()
+    cells[:, DIGIT] = 3
+    assert not tables.against(cells, bare, memory)[:, 9].any()
+
+
+def test_a_bit_is_asked_besides_where_it_tells_more() -> None:
+    frames, memory, covered = scenes()
+    hidden = (memory[:, 30] >> 6 & 1).bool()
+    shown = to_cells(frames)
+    shown[hidden, DIGIT] = 14
+    frames = shown.reshape(COUNT, 30, 20, 7, 8).swapaxes(2, 3).reshape(COUNT, 210, 160)
+    tables = learnt((frames[:400], memory[:400], covered[:400]))
+    assert tables.besides[:, DIGIT].tolist() == [30, 6, 1] and not tables.besides[:, [DOT, LIVES]].any()
+    blank = torch.full_like(shown, 200)
+    assert torch.equal(tables.shown(memory, blank)[400:, DIGIT], shown[400:, DIGIT])
+    seen, bare = shown[400:], torch.ones(200, 600, dtype=torch.bool)
+    against = tables.against(seen, bare, memory[400:])[:, 9]
+    digit = torch.arange(256)[None] >> 4 != memory[400:, 9:10].long() >> 4
+    assert torch.equal(against > 0, digit & ~hidden[400:, None])

@@ -36,7 +36,7 @@ class Anchors(nn.Module):
         told = torch.tensor(list(axes), dtype=torch.int64).view(-1, 3)
         for name, part in zip(("place", "side", "row"), told.unbind(1), strict=True):
             self.register_buffer(name, part.clone(), persistent=False)
-        self.enter = Dense(max(1, places * (3 * context + 16)), width)
+        self.enter = Dense(max(1, places * (5 * context + 14)), width)
         self.leave = Dense(width, max(1, len(told)) * (2 * _REACH + 1))
 
     def last(self, sighted: Sighted) -> Tensor:
@@ -51,8 +51,8 @@ class Anchors(nn.Module):
         last = self.last(sighted)
         there = sighted.there[..., None]
         path = (sighted.value.float() - last[:, None].float()).clamp(-2 * _STEP, 2 * _STEP) / _STEP * there
-        parts = path.flatten(1), sighted.there.flatten(1).float(), bits_of(last.flatten(1))
-        features = torch.cat(parts, dim=1)
+        parts = path, sighted.there.float(), bits_of(last.flatten(1)), _since(sighted)
+        features = torch.cat([part.flatten(1) for part in parts], dim=1)
         return self.enter(features if features.shape[1] else features.new_zeros(len(features), 1))
 
     def near(self, logits: Tensor, units: Tensor, sighted: Sighted) -> Tensor:
@@ -72,3 +72,14 @@ class Anchors(nn.Module):
         within = (away >= 0) & (away <= 2 * _REACH) & ever[..., None]
         extra = told.gather(2, away.clamp(0, 2 * _REACH)) * within
         return logits.index_add(1, self.row, extra)
+
+
+def _since(sighted: Sighted) -> Tensor:
+    """At which step sightings, (B, C, S, ...), last moved, one of C - 1 or none, float32 (B, C - 1, S, 2).
+
+    Much waits for its turn; how long it has waited is in no single frame.
+    """
+    value, there = sighted.value, sighted.there[..., None]
+    moved = (value[:, 1:] != value[:, :-1]) & there[:, 1:] & there[:, :-1]
+    later = moved.flip(1).cumsum(1).flip(1)
+    return (moved & (later == 1)).float()

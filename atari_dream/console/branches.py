@@ -1,7 +1,8 @@
 """Play that branches off recorded games, with the console's memory.
 
 Recordings keep emulator states. From any of them the game goes on: as it was recorded, or after a while with random
-actions held. So memory, which no recording needs to hold, comes for free, and there is always more to learn from.
+actions held, which change within a step in few branches only, as sticky actions do. So memory, which no recording needs
+to hold, comes for free, and there is always more to learn from.
 """
 
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from atari_dream.errors import UsageError
 from atari_dream.games import HEIGHT, WIDTH, get_game
 from atari_dream.players import RandomPlayer
 
-_FAITHFUL = 0.5
+_FAITHFUL, _FICKLE = 0.5, 0.125
 
 
 class Play(NamedTuple):
@@ -101,9 +102,10 @@ class Branches(Dataset[Play]):
         frames = self._length * self._frame_skip
         recorded = self._store.read(index, "actions")[step:].repeat(self._store.frame_skip)[:frames]
         faithful = frames if rng.random() < _FAITHFUL else int(rng.integers(frames))
+        hold = 1 if rng.random() < _FICKLE else self._frame_skip
         player = RandomPlayer()
-        player.begin(get_game(self._store.game), 1, rng)
-        script = np.array([player.act(np.empty(0)) for _ in range(frames)], np.uint8)
+        player.begin(get_game(self._store.game), hold, rng)
+        script = np.array([player.act(np.empty(0)) for _ in range(0, frames, hold)], np.uint8).repeat(hold)
         script[: min(faithful, len(recorded))] = recorded[:faithful]
         return script
 

@@ -14,7 +14,8 @@ Change = tuple[int, int]
 BYTES = 128
 _VALUES = 256
 _MOST, _COVERED, _SELDOM = 24, 0.9995, 2e-5
-_NEVER = -1e4
+_NEVER = -80.0
+"""Log odds of what did not happen: next to nothing, and not so little that its exponential is slow."""
 
 
 def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:

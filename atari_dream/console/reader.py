@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from atari_dream.canvas.cells import CELLS, to_cells
 from atari_dream.console.anchors import Anchors
 from atari_dream.console.mechanics import Dense, DenseBlock, bits_of
-from atari_dream.console.sprites import Sighted
+from atari_dream.console.sprites import NOTHING, Sighted
 from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.layers import ActionEmbedding, silu
 
@@ -26,19 +26,24 @@ PROFILE = KINDS * (HEIGHT + WIDTH)
 _WAVES = (256, 128, 64, 32)
 _MANY = 16
 _ACTED = 4
+_SPOKEN = 8.0
+"""Nats by which a value is less likely for each cell that shows another."""
+_BITS, _TOGETHER = 10, 6
+_BASE = 2**_BITS
+"""Pixels of several kinds are counted at once, as the digits of one number."""
 
 
 class Clues(NamedTuple):
     """What memory is read off.
 
     Attributes:
-        profiles: What describes the frames, uint8 (B, C, PROFILE), oldest first.
+        sketches: What is remembered of the frames, (B, C, n), oldest first.
         cells: How many pixels of each cell of the last differ from the backdrop, uint8 (B, 600).
         sighted: Where things are seen in the frames, (B, C, S, ...).
         actions: The last ALE code of each step, uint8 (B, C).
     """
 
-    profiles: Tensor
+    sketches: Tensor
     cells: Tensor
     sighted: Sighted
     actions: Tensor
@@ -111,21 +116,34 @@ class Reader(nn.Module):
             Pixels of each kind in columns and in rows, uint8 (B, PROFILE), and pixels of each cell that differ from
             the backdrop, uint8 (B, 600).
         """
-        kind = self.kind.index_select(0, frame.flatten().int()).view(frame.shape)
         differs = frame != self.backdrop
-        kind = torch.where(differs, kind, KINDS)
+        code = torch.where(differs, frame, NOTHING).flatten().int()
         counts = []
-        for each in range(KINDS):
-            own = kind == each
-            counts += [own.sum(1), own.sum(2)]
+        for first in range(0, KINDS, _TOGETHER):
+            ones = self._ones(first).index_select(0, code).view(frame.shape)
+            both = torch.cat([ones.sum(1), ones.sum(2)], dim=1)
+            for place in range(_TOGETHER):
+                counts.append(torch.bitwise_and(torch.bitwise_right_shift(both, _BITS * place), _BASE - 1))
         return torch.cat(counts, dim=1).to(torch.uint8), to_cells(differs).sum(-1).to(torch.uint8)
+
+    def _ones(self, first: int) -> Tensor:
+        """What each palette code counts, int64 (256,): a one in the digit of its kind, of those from `first` on."""
+        place = self.kind.long() - first
+        ones = torch.where((place >= 0) & (place < _TOGETHER), _BASE ** place.clamp(0, _TOGETHER - 1), 0)
+        return torch.where(torch.arange(256, device=ones.device) == NOTHING, 0, ones)
+
+    def sketched(self, profiles: Tensor) -> Tensor:
+        """What is remembered of frames, (..., n), by what describes them, uint8 (..., PROFILE)."""
+        return silu(self.sketch(profiles.clamp(max=_MANY).float().sqrt() / 2))
 
     def forward(self, clues: Clues) -> Tensor:
         """Logits of each byte that ever changes, (B, n, 256)."""
-        lanes = len(clues.profiles)
-        seen = clues.profiles.clamp(max=_MANY).float().sqrt() / 2
-        sketches = silu(self.sketch(seen)).flatten(1)
-        x = self.recall(sketches) + self.still((clues.cells > 0).float()) + self.anchors.seen(clues.sighted)
+        lanes = len(clues.cells)
+        x = (
+            self.recall(clues.sketches.flatten(1))
+            + self.still((clues.cells > 0).float())
+            + self.anchors.seen(clues.sighted)
+        )
         x = x + self.act(clues.actions[:, -self.acted :])[:, :, 0, 0]
         units = silu(self.norm(self.blocks(x)))
         told = self.tell(self.leave(units).view(lanes, len(self.bytes), -1)).float()
@@ -137,9 +155,14 @@ class Reader(nn.Module):
         held = memory.index_select(1, self.bytes).long()
         return F.cross_entropy(logits.flatten(0, 1), held.flatten(), reduction="none").view(held.shape).sum(1)
 
-    def read(self, clues: Clues) -> Tensor:
-        """The likeliest memory, uint8 (B, 128)."""
-        told = self(clues).argmax(-1).to(torch.uint8)
+    def likeliest(self, logits: Tensor, against: Tensor) -> Tensor:
+        """The likeliest memory, uint8 (B, 128).
+
+        Args:
+            logits: Of each byte that ever changes, (B, n, 256).
+            against: How many cells of the last frame speak against each value of each byte, (B, 128, 256).
+        """
+        told = (logits - _SPOKEN * against.index_select(1, self.bytes)).argmax(-1).to(torch.uint8)
         return self.rest.expand(len(told), -1).index_copy(1, self.bytes, told)
 
 

@@ -35,7 +35,7 @@ class Seen(NamedTuple):
         down: Rows from the place to the first, int64 (B, S).
         across: Columns from the place to the first, int64 (B, S).
         there: Whether anything is, bool (B, S).
-        whole: Whether it is no larger than a shape may be, bool (B, S).
+        whole: Whether it is no larger than a shape may be, and all within reach, bool (B, S).
     """
 
     shape: Tensor
@@ -122,7 +122,7 @@ class Sprites(nn.Module):
         spot = top.clamp(max=_WINDOW - 1)[..., :, None] * _WINDOW + left.clamp(max=_WINDOW - 1)[..., None, :]
         drawn = torch.where(own, code, NOTHING).flatten(2).gather(2, spot.flatten(2)).view(spot.shape)
         down, across = (first - _REACH).unbind(-1)
-        whole = (last - first < SIDE).all(-1)
+        whole = ((last - first < SIDE) & (first > 0) & (last < _WINDOW - 1)).all(-1)
         return Seen(torch.where(within, drawn, NOTHING), down, across, in_row.any(-1), whole)
 
     def covered(self, frame: Tensor, memory: Tensor) -> Tensor:
@@ -148,10 +148,11 @@ class Sprites(nn.Module):
                 for size, (low, high) in zip((HEIGHT, WIDTH), span, strict=True)
             ]
             mask = mask & inside[0][:, None] & inside[1]
-            first = torch.stack([mask.any(2).int().argmax(1), mask.any(1).int().argmax(1)], -1)
+            rows, columns = mask.any(2), mask.any(1)
+            first = torch.stack([rows.int().argmax(1), columns.int().argmax(1)], -1)
             slope = torch.where(axes[:, 1] == 0, 1, axes[:, 1])
             values.append(((first - usual - axes[:, 2]) // slope).clamp(0, 255).to(torch.uint8))
-            theres.append(mask.flatten(1).any(1))
+            theres.append(rows.any(1))
         none = frame.new_zeros(len(frame), 0)
         return (
             Sighted(torch.stack(values, 1), torch.stack(theres, 1))
@@ -167,7 +168,7 @@ class Sprites(nn.Module):
     def _own(self, frame: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels around each place, int64 (B, S, window, window), and whether they show what stands there."""
         near = torch.arange(-_REACH, _REACH, device=frame.device)
-        index, inside = _pixels(*(place[..., None] + near for place in self.place(memory).unbind(-1)))
+        index, inside = pixels(*(place[..., None] + near for place in self.place(memory).unbind(-1)))
         code = frame.flatten(1).gather(1, index.flatten(1)).view(index.shape)
         begin = torch.arange(len(self.colours), device=frame.device, dtype=torch.int32)[:, None, None] * 256
         own = self.colours.flatten().index_select(0, (code.int() + begin).flatten()).view(code.shape)
@@ -213,7 +214,7 @@ class Sprites(nn.Module):
         """Frames, uint8 (B, 210, 160), over which what is shown is drawn, the last place on top."""
         some = torch.arange(SIDE, device=frame.device)
         corner = self.place(memory) + self.usual + torch.stack([shown.down, shown.across], -1) - JITTER
-        index, inside = _pixels(*(part[..., None] + some for part in corner.unbind(-1)))
+        index, inside = pixels(*(part[..., None] + some for part in corner.unbind(-1)))
         flat = torch.cat(
             [frame.flatten(1), frame.new_zeros(len(frame), 1)], dim=1
         )  # what is not drawn goes last
@@ -225,7 +226,7 @@ class Sprites(nn.Module):
         return flat[:, :-1].view(frame.shape)
 
 
-def _pixels(row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+def pixels(row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
     """Places in a frame of rows (B, S, H) by columns (B, S, W), clamped, int64 (B, S, H, W), and which are in it."""
     within = ((row >= 0) & (row < HEIGHT))[..., :, None] & ((column >= 0) & (column < WIDTH))[..., None, :]
     index = row.clamp(0, HEIGHT - 1)[..., :, None] * WIDTH + column.clamp(0, WIDTH - 1)[..., None, :]

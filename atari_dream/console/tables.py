@@ -1,10 +1,13 @@
 """What single bytes of memory tell of the rest of the picture: dots, digits, lives, cubes.
 
-For each cell of the screen that changes other than by sprites, the byte, half of a byte or bit is found that tells best
-what it shows, and a table from its value to that. A value that was never seen changes nothing.
+For each cell of the screen that changes other than by sprites, the half of a byte, byte or bit is found that tells best
+what it shows, with a bit besides if that tells more, and a table from their values to that. A value that was never seen
+changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,10 +19,14 @@ from atari_dream.console.changes import BYTES
 _SETTLED, _EXPLAINED = 0.998, 0.5
 VALUE_COST = 2.0
 """Frames that each value of a part must make up for: few that tell are better than many."""
-_UNTOLD = -1
+_UNTOLD = 255
+_AT_ONCE = 64
 _CODES = np.random.default_rng(0).integers(2**63, size=PIXELS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-_PARTS = [(0, 255)] + [(shift, 15) for shift in (0, 4)] + [(shift, 1) for shift in range(8)]
-"""What of a byte may tell: all of it, half of it, a bit; as a shift and a mask."""
+_PARTS = [(shift, 15) for shift in (0, 4)] + [(0, 255)] + [(shift, 1) for shift in range(8)]
+"""What of a byte may tell: half of it, all of it, a bit; as a shift and a mask."""
+_PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
+"""Parts and bits that are tried together, those that tell most alone; and the share of the frames that a part tells
+wrong that a bit must mend to be asked besides."""
 
 
 def every_part() -> list[tuple[int, int, int]]:
@@ -32,25 +39,49 @@ def part_of(memory: np.ndarray, byte: int, shift: int, mask: int) -> np.ndarray:
     return memory[..., byte] >> shift & mask
 
 
+def value_of(memory: Tensor, part: Tensor) -> Tensor:
+    """The value of a part of a byte, int64 (B,), of memory (B, 128); the part is int64 (3,): byte, shift and mask."""
+    return _values(memory, *part[:, None])[:, 0]
+
+
+def find_bit(frames: Tensor, memory: Tensor, covered: Tensor) -> tuple[int, int, int]:
+    """The bit that alone tells most of what cells show, as byte, shift and mask.
+
+    Args:
+        frames: uint8 (N, 210, 160).
+        memory: uint8 (N, 128).
+        covered: Which pixels do not count, bool (N, 210, 160).
+    """
+    shown, memory, hidden = _by_cell(frames, memory, covered)
+    value = _lively(memory.numpy(), [part for part in every_part() if part[2] == 1])
+    right = dict.fromkeys(value, 0.0)
+    for cell, bare in enumerate(~hidden.numpy().T):
+        pictures, which = _pictures(shown[:, cell].numpy()[bare])
+        for part in value if len(pictures) > 1 else ():
+            right[part] += told_right(_table(value[part][bare], which, len(pictures)))
+    return max(right, key=lambda part: right[part])
+
+
 class Tables(nn.Module):
     """What cells show by values of bytes.
 
     Args:
         count: Pictures of cells that are known, at least 1.
+        values: The most values that may tell what a cell shows.
     """
 
-    byte: Tensor
-    shift: Tensor
-    mask: Tensor
+    part: Tensor
+    besides: Tensor
+    begin: Tensor
     entry: Tensor
     pictures: Tensor
 
-    def __init__(self, count: int = 1) -> None:
+    def __init__(self, count: int = 1, values: int = 256) -> None:
         super().__init__()
-        self.register_buffer("byte", torch.zeros(CELLS, dtype=torch.int64))
-        self.register_buffer("shift", torch.zeros(CELLS, dtype=torch.uint8))
-        self.register_buffer("mask", torch.zeros(CELLS, dtype=torch.uint8))
-        self.register_buffer("entry", torch.full((CELLS, 256), _UNTOLD, dtype=torch.int16))
+        self.register_buffer("part", torch.zeros(3, CELLS, dtype=torch.int64))
+        self.register_buffer("besides", torch.zeros(3, CELLS, dtype=torch.int64))
+        self.register_buffer("begin", torch.zeros(CELLS, dtype=torch.int64))
+        self.register_buffer("entry", torch.full((CELLS, values), _UNTOLD, dtype=torch.uint8))
         self.register_buffer("pictures", torch.zeros(count, PIXELS, dtype=torch.uint8))
 
     def learn(self, scenes: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
@@ -63,26 +94,64 @@ class Tables(nn.Module):
         shown, memory, covered = (
             torch.cat(parts) for parts in zip(*(_by_cell(*scene) for scene in scenes), strict=True)
         )
-        begin = 0
-        for cell, part, entry, own in _told(shown.numpy(), memory.numpy(), ~covered.numpy()):
-            if begin + len(own) > len(self.pictures):
+        begin, most = 0, self.entry.shape[1]
+        for cell, told in _told(shown.numpy(), memory.numpy(), ~covered.numpy(), most):
+            if begin + len(told.pictures) > len(self.pictures):
                 break
-            self.pictures[begin : begin + len(own)] = torch.from_numpy(own)
-            self.byte[cell], self.shift[cell], self.mask[cell] = part
-            self.entry[cell] = torch.from_numpy(np.where(entry >= 0, entry + begin, _UNTOLD))
-            begin += len(own)
+            self.pictures[begin : begin + len(told.pictures)] = torch.from_numpy(told.pictures)
+            self.part[:, cell], self.besides[:, cell] = torch.tensor(told.part), torch.tensor(told.besides)
+            self.begin[cell] = begin
+            self.entry[cell] = torch.from_numpy(told.entry[:most])
+            begin += len(told.pictures)
 
     def values(self, memory: Tensor) -> Tensor:
-        """What the bytes of all cells tell, int32 (B, 600), of memory (B, 128); 0 for a cell of which none tells."""
-        held = memory.index_select(1, self.byte).int()
-        return torch.bitwise_and(torch.bitwise_right_shift(held, self.shift.int()), self.mask.int())
+        """What tells cells, int64 (B, 600), by memory (B, 128); 0 for a cell of which nothing tells."""
+        part, besides = (_values(memory, *told) for told in (self.part, self.besides))
+        return part + besides * (self.part[2] + 1)
 
     def shown(self, memory: Tensor, otherwise: Tensor) -> Tensor:
         """What cells show, uint8 (B, 600, 56), where memory tells it; elsewhere as given, uint8 (B, 600, 56)."""
-        every = torch.arange(CELLS, device=memory.device) * 256 + self.values(memory)
-        entry = self.entry.flatten().index_select(0, every.flatten()).view(every.shape).long()
-        picture = self.pictures.index_select(0, entry.clamp(min=0).flatten()).view(*entry.shape, PIXELS)
-        return torch.where((entry >= 0)[..., None], picture, otherwise)
+        every = torch.arange(CELLS, device=memory.device) * self.entry.shape[1] + self.values(memory)
+        entry = self.entry.flatten().index_select(0, every.flatten()).view(every.shape)
+        picture = self.pictures.index_select(0, self._picture(entry).flatten()).view(*entry.shape, PIXELS)
+        return torch.where((entry != _UNTOLD)[..., None], picture, otherwise)
+
+    def against(self, cells: Tensor, bare: Tensor, memory: Tensor) -> Tensor:
+        """How many cells speak against each value of each byte: they show what other values tell.
+
+        A cell that shows what no value tells says nothing.
+
+        Args:
+            cells: uint8 (B, 600, 56).
+            bare: Which of them no sprite may cover, bool (B, 600).
+            memory: Tells the bits that are asked besides, uint8 (B, 128).
+
+        Returns:
+            float32 (B, 128, 256).
+        """
+        parts = zip(cells.split(_AT_ONCE), bare.split(_AT_ONCE), memory.split(_AT_ONCE), strict=True)
+        return torch.cat([self._against(*part) for part in parts])
+
+    def _against(self, cells: Tensor, bare: Tensor, memory: Tensor) -> Tensor:
+        byte, shift, mask = self.part
+        every = torch.arange(256, device=cells.device)[:, None]
+        value = torch.bitwise_and(torch.bitwise_right_shift(every, shift), mask)
+        first = torch.arange(CELLS, device=cells.device) * self.entry.shape[1]
+        known = _digest(self.pictures)
+        fits = []
+        for bit in range(2):
+            entry = self.entry.flatten()[first + value + bit * (mask + 1) * (self.besides[2] > 0)]
+            told = torch.where(entry != _UNTOLD, known[self._picture(entry)], -1)
+            fits.append(_digest(cells)[..., None] == told.T)
+        asked = (_values(memory, *self.besides) > 0)[..., None]
+        fit = (asked & fits[1]) | (~asked & fits[0])  # no `where`: ONNX has none of booleans
+        speaks = fit.any(-1) & bare & (mask > 0)
+        other = (~fit & speaks[..., None]).float()
+        return other.new_zeros(len(cells), BYTES, 256).index_add(1, byte, other)
+
+    def _picture(self, entry: Tensor) -> Tensor:
+        """Places of cells' pictures among all, int64 (..., 600), by their places among those of the cell, uint8."""
+        return torch.where(entry != _UNTOLD, entry.long() + self.begin, 0)
 
     def follow(self, cells: Tensor, before: Tensor, after: Tensor) -> Tensor:
         """Cells, uint8 (B, 600, 56), when memory, uint8 (B, 128), changes: those that it tells otherwise now."""
@@ -90,39 +159,91 @@ class Tables(nn.Module):
         return torch.where(turned, self.shown(after, cells), cells)
 
 
+def _digest(cells: Tensor) -> Tensor:
+    """Numbers that are equal for equal pictures, and for hardly any others, int64 (...), none of them negative."""
+    code = torch.from_numpy((_CODES >> np.uint64(28)).astype(np.int64)).to(cells.device)
+    return (cells.long() * code).sum(-1)
+
+
+def _values(memory: Tensor, byte: Tensor, shift: Tensor, mask: Tensor) -> Tensor:
+    """Parts of bytes, int64 (B, n), of memory (B, 128); byte, shift and mask are int64 (n,)."""
+    held = memory.index_select(1, byte).long()
+    return torch.bitwise_and(torch.bitwise_right_shift(held, shift), mask)
+
+
 def _by_cell(frame: Tensor, memory: Tensor, covered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return to_cells(frame), memory, to_cells(covered).any(-1)
 
 
-def _told(
-    shown: np.ndarray, memory: np.ndarray, bare: np.ndarray
-) -> Iterator[tuple[int, tuple[int, int, int], np.ndarray, np.ndarray]]:
-    """Cells of which a part of a byte tells what they show: that part, places of pictures by value, and pictures."""
-    value = {part: part_of(memory, *part) for part in every_part()}
-    lively = [part for part in value if value[part].min() != value[part].max()]
+class Told(NamedTuple):
+    """What tells a cell.
+
+    Attributes:
+        part: A part of a byte: byte, shift and mask.
+        besides: A bit, in the same way; the mask is 0 if none is asked.
+        entry: By value, place of what the cell shows, uint8 (n,).
+        pictures: What it shows, uint8 (n, 56).
+    """
+
+    part: tuple[int, int, int]
+    besides: tuple[int, int, int]
+    entry: np.ndarray
+    pictures: np.ndarray
+
+
+def _told(shown: np.ndarray, memory: np.ndarray, bare: np.ndarray, most: int) -> Iterator[tuple[int, Told]]:
+    """Cells of which a part of a byte, and a bit besides, tell what they show, by `most` values, and what tells."""
+    value = _lively(memory, [part for part in every_part() if part[2] < most])
+    bits = [part for part in value if part[2] == 1]
     for cell in range(CELLS):
         clear = bare[:, cell]
-        visible = shown[clear, cell]
-        code = visible.astype(np.uint64) @ _CODES  # equal for equal pictures, and for hardly any others
-        _, first, which, counts = np.unique(code, return_index=True, return_inverse=True, return_counts=True)
-        pictures = visible[first]
-        if not clear.any() or counts.max() >= _SETTLED * clear.sum():
+        pictures, which = _pictures(shown[clear, cell])
+        missed = clear.sum() - np.bincount(which, minlength=1).max()
+        if missed <= (1 - _SETTLED) * clear.sum():
             continue
-        tables = {part: _table(value[part][clear], which.ravel(), len(pictures)) for part in lively}
-        best = max(lively, key=lambda part: told_right(tables[part]))
-        missed = clear.sum() - counts.max()
-        if clear.sum() - told_right(tables[best]) > (1 - _EXPLAINED) * missed:
-            continue
-        table = tables[best]
-        used = np.unique(table.argmax(1)[table.any(1)])
-        place = np.full(len(pictures), _UNTOLD)
-        place[used] = np.arange(len(used))
-        yield cell, best, np.where(table.any(1), place[table.argmax(1)], _UNTOLD), pictures[used]
+
+        def table(held: np.ndarray, clear: np.ndarray = clear, which: np.ndarray = which) -> np.ndarray:
+            return _table(held[clear], which, int(which.max()) + 1)
+
+        right = {part: told_right(table(held)) for part, held in value.items()}
+        parts, bits = (sorted(each, key=lambda part: -right[part]) for each in (value, bits))
+        part, besides, held, told = parts[0], (0, 0, 0), value[parts[0]].astype(int), right[parts[0]]
+        alone = told
+        for one, bit in product(parts[:_PARTS_TRIED], bits[:_BITS_TRIED]):
+            if 2 * (one[2] + 1) <= most:
+                both = value[one] + value[bit].astype(int) * (one[2] + 1)
+                better = told_right(table(both))
+                if better > told and better - alone > _BESIDES * (clear.sum() - alone):
+                    part, besides, held, told = one, bit, both, better
+        if clear.sum() - told <= (1 - _EXPLAINED) * missed:
+            yield cell, Told(part, besides, *_entries(table(held), pictures))
+
+
+def _entries(table: np.ndarray, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By value, place of the picture that goes with it most, uint8 (n,), among those that go with any, and those."""
+    used = np.unique(table.argmax(1)[table.any(1)])[:_UNTOLD]
+    place = np.full(len(pictures), _UNTOLD, np.uint8)
+    place[used] = np.arange(len(used))
+    return np.where(table.any(1), place[table.argmax(1)], np.uint8(_UNTOLD)), pictures[used]
+
+
+def _lively(memory: np.ndarray, parts: list[tuple[int, int, int]]) -> dict[tuple[int, int, int], np.ndarray]:
+    """Those of the parts that ever change, and their values (N,) in memory (N, 128)."""
+    value = {part: part_of(memory, *part) for part in parts}
+    return {part: held for part, held in value.items() if held.min() != held.max()}
+
+
+def _pictures(visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different ones of pictures of a cell, uint8 (n, 56) of (N, 56), and which of them each is, int64 (N,)."""
+    code = visible.astype(np.uint64) @ _CODES  # equal for equal pictures, and for hardly any others
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    return visible[first], which.ravel()
 
 
 def _table(value: np.ndarray, which: np.ndarray, count: int) -> np.ndarray:
-    """How often each value goes with each picture, int64 (256, count)."""
-    return np.bincount(value.astype(int) * count + which, minlength=256 * count).reshape(256, count)
+    """How often each value goes with each picture, int64 (256 or more, count)."""
+    counts = np.bincount(value.astype(int) * count + which, minlength=256 * count)
+    return np.pad(counts, (0, -len(counts) % count)).reshape(-1, count)
 
 
 def told_right(table: np.ndarray) -> float:

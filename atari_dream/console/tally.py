@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.changes import BYTES
-from atari_dream.console.tables import VALUE_COST, every_part, part_of, told_right
+from atari_dream.console.tables import VALUE_COST, every_part, part_of, told_right, value_of
 
 _HALVES = 2 * BYTES
 _RIDGE, _WORTHLESS, _NEAR = 1e-4, 0.5, 0.2
@@ -53,6 +53,16 @@ class Tally(nn.Module):
         self.signs.copy_(torch.as_tensor(signs))
         self.over.copy_(torch.as_tensor(over))
 
+    def against(self, lives: Tensor) -> Tensor:
+        """Which values of bytes tell other lives, 1 or 0, float32 (B, 128, 256), when there are so many, int64 (B,)."""
+        byte, shift, mask = self.part
+        every = torch.arange(256, device=lives.device)
+        told = self.lives[torch.bitwise_and(torch.bitwise_right_shift(every, shift), mask)]
+        other = (
+            (told != lives[:, None]) & (told >= 0) & (told == lives[:, None]).any(1, keepdim=True)
+        ).float()
+        return other.new_zeros(len(lives), BYTES, 256).index_copy(1, byte[None], other[:, None])
+
     def told(self, before: Tensor, after: Tensor, lives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What a step brings.
 
@@ -65,17 +75,11 @@ class Tally(nn.Module):
             Game points, float32 (B,); whether the game is over, bool (B,); lives, int64 (B,).
         """
         earned = ((halves(after) - halves(before)) * self.worth).sum(-1)
-        left = self.lives[_value(after, self.part)]
+        left = self.lives[value_of(after, self.part)]
         over = torch.stack(
-            [told[_value(after, sign)] for sign, told in zip(self.signs, self.over, strict=True)]
+            [told[value_of(after, sign)] for sign, told in zip(self.signs, self.over, strict=True)]
         ).all(0)
         return earned, over, torch.where(left >= 0, left, lives)
-
-
-def _value(memory: Tensor, part: Tensor) -> Tensor:
-    """The value of a part of a byte, int64 (B,), of memory (B, 128); the part is int64 (3,): byte, shift and mask."""
-    held = memory.index_select(1, part[:1])[:, 0].long()
-    return torch.bitwise_and(torch.bitwise_right_shift(held, part[1]), part[2])
 
 
 def halves(memory: Tensor) -> Tensor:

@@ -7,27 +7,32 @@ counting. Rewards, lives and ends are counted off it, too. Nothing can blur, and
 It learns from play that branches off recordings, as only the emulator knows its memory; a dream sees frames alone.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atari_dream.canvas.cells import to_cells, to_frame
 from atari_dream.console.branches import Play
 from atari_dream.console.changes import ADD, BYTES, find_changes
+from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
 from atari_dream.console.mechanics import Mechanics
+from atari_dream.console.panels import Panel, find_panels
 from atari_dream.console.places import Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
-from atari_dream.console.sprites import Shown, Sighted, Sprites
+from atari_dream.console.sprites import NOTHING, Shown, Sighted, Sprites
 from atari_dream.console.tables import Tables
 from atari_dream.console.tally import Tally
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State
 from atari_dream.registry import register_model
 
 _PLACED = 2500
+_AT_ONCE = 64
+_LIVES = 4
+"""Lives are given: they count as so many cells."""
 _NOWHERE = (((0, 0, 0), (0, 0, 0), ()),)
 
 
@@ -77,6 +82,8 @@ class Console(Predictor):
         changes: Changes of each byte; see `survey`.
         lively: Bytes that ever change; see `survey`.
         places: Where sprites are, `console.places.Place`; see `survey`.
+        panels: Which of them are of what is larger than a shape; see `survey`.
+        hues: Colours that bytes hold; see `survey`.
     """
 
     context = 16
@@ -96,6 +103,8 @@ class Console(Predictor):
         changes: Sequence[Sequence[Sequence[int]]] = (),
         lively: Sequence[int] = (0,),
         places: Sequence[Sequence[Any]] = (),
+        panels: Sequence[int] = (),
+        hues: Sequence[Sequence[int]] = (),
     ) -> None:
         super().__init__(domain)
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
@@ -113,6 +122,8 @@ class Console(Predictor):
         self.sprites = Sprites(stands, looks)
         self.looks = Looks(lively, len(stands), looks, drawing)
         self.tables = Tables(pictures)
+        self.panels = nn.ModuleDict({str(place): Panel(stands[place]) for place in panels})
+        self.hues = Hues([(code, byte) for code, byte in hues])
         self.tally = Tally()
         self.noise = {"change": Noise("gumbel", (self.mechanics.changes.most,))}
         self.register_buffer("rewards", torch.tensor(domain.rewards))
@@ -120,7 +131,7 @@ class Console(Predictor):
     def init(self, start: Start) -> State:
         """Reads the memory off the context, and what is behind the sprites off its frames."""
         frames, actions = start.frames[:, -self.context :], start.actions[:, -self.context :]
-        memory = self.reader.read(self._clues(frames, actions))
+        memory = self._read(frames, actions, start.lives)
         return frames[:, -1], self._behind(frames, memory), memory, start.lives
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
@@ -128,7 +139,11 @@ class Console(Predictor):
         _, cells, memory, lives = state
         after = self.mechanics.step(memory, action, noise["change"])
         cells = self.tables.follow(cells, memory, after)
-        frame = self.sprites.draw(to_frame(cells), after, self.looks.shown(memory, after))
+        frame = to_frame(cells)
+        for _, panel in self._panels():
+            frame = panel.draw(frame, after)
+        frame = self.sprites.draw(frame, after, self.looks.shown(memory, after))
+        frame = self.hues.paint(frame, after)
         earned, over, left = self.tally.told(memory, after, lives)
         place = (earned[:, None] - self.rewards).abs().argmin(1)
         return (frame, cells, after, left), Outcome(self.rewards[place], over, left)
@@ -140,7 +155,8 @@ class Console(Predictor):
     def show(self, state: State, frame: Tensor, mask: Tensor) -> State:
         """Lets the lanes in `mask`, bool (B,), show a given frame; memory stays as it is."""
         shown, cells, *rest = state
-        behind = torch.where(self._covered(frame), cells, to_cells(frame))
+        plain = self.hues.plain(frame, state[2])
+        behind = torch.where(self._covered(plain), cells, to_cells(plain))
         return (
             torch.where(mask[:, None, None], frame, shown),
             torch.where(mask[:, None, None], behind, cells),
@@ -153,18 +169,23 @@ class Console(Predictor):
         Args:
             notes: Of all play.
             step: Places of steps that were played, in notes without their first two axes, int64 (N,).
-            window: Places of steps with a whole context, int64 (M,).
+            window: Places of steps with a whole context, one after the other in a row, int64 (M, G): of what they
+                share, a sketch is made once.
 
         Returns:
-            `memory` and `looks`, (N,), and `read`, (M,).
+            `memory` and `looks`, (N,), and `read`, (M * G,).
         """
         flat = Notes(*(part.flatten(0, 1) for part in notes))
         before, after = flat.memory[step - 1], flat.memory[step]
         shown = Shown(*(part[step].long() for part in (flat.look, flat.down, flat.across)))
-        context = window[:, None] + torch.arange(1 - self.context, 1, device=window.device)
+        near = torch.arange(1 - self.context, window.shape[1], device=window.device)
+        run = self.reader.sketched(flat.profiles[window[:, :1] + near])
+        sketches = run.unfold(1, self.context, 1).flatten(0, 1).transpose(1, 2)
+        window = window.flatten()
+        context = window[:, None] + near[: self.context]
         sighted = Sighted(flat.value[context], flat.there[context])
         acted = flat.actions[context][..., -1]
-        clues = Clues(flat.profiles[context], flat.cells[window], sighted, acted)
+        clues = Clues(sketches, flat.cells[window], sighted, acted)
         return {
             "memory": self.mechanics.nll(before, flat.actions[step], after),
             "looks": self.looks.nll(before, after, shown),
@@ -175,11 +196,16 @@ class Console(Predictor):
     def note(self, play: Play) -> Notes:
         """What is kept of play."""
         frames, memory = play.frames.flatten(0, 1), play.memory.flatten(0, 1)
-        profiles, cells = self.reader.profile(frames)
-        shown = self.sprites.known(self.sprites.see(frames, memory))
-        columns = (profiles, cells, *(part.to(torch.int8) for part in shown), *self.sprites.sighted(frames))
-        folded = (part.unflatten(0, play.valid.shape) for part in columns)
+        scenes = zip(frames.split(_AT_ONCE), memory.split(_AT_ONCE), strict=True)
+        columns = zip(*(self._noted(*scene) for scene in scenes), strict=True)
+        folded = (torch.cat(parts).unflatten(0, play.valid.shape) for parts in columns)
         return Notes(play.memory, play.actions, play.valid, *folded)
+
+    def _noted(self, frames: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
+        """What is kept of frames, uint8 (N, 210, 160), and their memory, uint8 (N, 128): the rest of `Notes`."""
+        shown = self.sprites.known(self.sprites.see(self.hues.plain(frames, memory), memory))
+        seen = (part.to(torch.int8) for part in shown)
+        return *self.reader.profile(frames), *seen, *self.sprites.sighted(frames)
 
     @classmethod
     def survey(cls, clips: Iterable[Play]) -> dict[str, Any]:
@@ -189,10 +215,14 @@ class Console(Predictor):
         played = play.valid[:, 1:].numpy()
         every, shown = memory[play.valid], frames[play.valid]
         some = np.random.default_rng(0).permutation(len(every))[:_PLACED]
+        shown, held, backdrop = shown[some], every[some], find_backdrop(shown[some])
+        places = find_places(shown, held, backdrop)
         return {
             "changes": find_changes(memory[:, :-1][played], memory[:, 1:][played]),
             "lively": np.flatnonzero((every != every[0]).any(0)).tolist() or [0],
-            "places": find_places(shown[some], every[some], find_backdrop(shown[some])),
+            "places": places,
+            "hues": find_hues(frames[play.valid], every, backdrop),
+            "panels": find_panels(places, torch.from_numpy(shown), torch.from_numpy(held), backdrop),
         }
 
     @torch.no_grad()
@@ -204,9 +234,32 @@ class Console(Predictor):
         backdrop = find_backdrop(frames[some].numpy())
         self.reader.learn(torch.from_numpy(backdrop), frames[some], memory)
         parts = list(zip(frames.split(128), memory.split(128), strict=True))
+        self.hues.learn(self.reader.backdrop, frames, memory)
+        parts = [(self.hues.plain(*part), part[1]) for part in parts]
         self.sprites.learn(backdrop, parts)
-        self.tables.learn((*part, self.sprites.covered(*part)) for part in parts)
+        for place, panel in self._panels():
+            panel.learn(self.sprites.backdrop, parts)
+            self.sprites.shapes[place] = NOTHING
+        self.tables.learn((*part, self._drawn_over(*part)) for part in parts)
         self.tally.learn(play.memory, play.rewards, play.lives, play.ended, play.valid)
+
+    def _panels(self) -> Iterator[tuple[int, Panel]]:
+        """The panels, and which places they are at."""
+        return ((int(place), cast(Panel, panel)) for place, panel in self.panels.items())
+
+    def _read(self, frames: Tensor, actions: Tensor, lives: Tensor) -> Tensor:
+        """Memory, uint8 (B, 128), as the context, the lives and what single cells of its last frame show tell it."""
+        frame = frames[:, -1]
+        logits = self.reader(self._clues(frames, actions))
+        against = _LIVES * self.tally.against(lives)
+        memory = self.reader.likeliest(logits, against)
+        plain = self.hues.plain(frame, memory)
+        against = against + self.tables.against(to_cells(plain), ~self._covered(plain)[..., 0], memory)
+        memory = self.reader.likeliest(logits, against)
+        for _, panel in self._panels():
+            against = against + panel.against(self.sprites.backdrop, plain, memory)
+            memory = self.reader.likeliest(logits, against)
+        return memory
 
     def _clues(self, frames: Tensor, actions: Tensor) -> Clues:
         """What frames, uint8 (B, C, 210, 160), and actions, uint8 (B, C, frame_skip), tell of memory."""
@@ -216,16 +269,23 @@ class Console(Predictor):
         )
         seen = zip(*map(self.sprites.sighted, every), strict=True)
         sighted = Sighted(*(torch.stack(parts, 1) for parts in seen))
-        return Clues(profiles, cells[:, -1], sighted, actions[..., -1])
+        return Clues(self.reader.sketched(profiles), cells[:, -1], sighted, actions[..., -1])
 
     def _behind(self, frames: Tensor, memory: Tensor) -> Tensor:
         """What is behind the sprites in the last of frames, uint8 (B, C, 210, 160): seen before, or told by memory."""
         cells = to_cells(self.sprites.backdrop.expand(len(frames), -1, -1))
-        for place in range(frames.shape[1]):
-            if place == frames.shape[1] - 1:
-                cells = self.tables.shown(memory, cells)
+        last = frames.shape[1] - 1
+        for place in range(last):
             cells = torch.where(self._covered(frames[:, place]), cells, to_cells(frames[:, place]))
-        return cells
+        plain = self.hues.plain(frames[:, last], memory)
+        return torch.where(self._covered(plain), self.tables.shown(memory, cells), to_cells(plain))
+
+    def _drawn_over(self, frame: Tensor, memory: Tensor) -> Tensor:
+        """Where in frames, uint8 (B, 210, 160), something stands, bool (B, 210, 160)."""
+        covered = self.sprites.covered(frame, memory)
+        for _, panel in self._panels():
+            covered = covered | panel.covered(frame, self.sprites.backdrop)
+        return covered
 
     def _covered(self, frame: Tensor) -> Tensor:
         """Which cells of frames, uint8 (B, 210, 160), may be covered by sprites, bool (B, 600, 1)."""
