@@ -19,6 +19,8 @@ from atari_dream.console.changes import BYTES
 _SETTLED, _EXPLAINED = 0.998, 0.5
 VALUE_COST = 2.0
 """Frames that each value of a part must make up for: few that tell are better than many."""
+Part = tuple[int, int, int]
+"""A part of a byte: which byte, a shift, and a mask."""
 _UNTOLD = 255
 _AT_ONCE = 64
 _CODES = np.random.default_rng(0).integers(2**63, size=PIXELS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
@@ -29,7 +31,7 @@ _PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
 wrong that a bit must mend to be asked besides."""
 
 
-def every_part() -> list[tuple[int, int, int]]:
+def every_part() -> list[Part]:
     """All parts of all bytes: byte, shift and mask."""
     return [(byte, shift, mask) for byte in range(BYTES) for shift, mask in _PARTS]
 
@@ -44,7 +46,13 @@ def value_of(memory: Tensor, part: Tensor) -> Tensor:
     return _values(memory, *part[:, None])[:, 0]
 
 
-def find_bit(frames: Tensor, memory: Tensor, covered: Tensor) -> tuple[int, int, int]:
+def every_value(part: Tensor) -> Tensor:
+    """Values of parts of bytes, int64 (256, n), by those of the bytes; the parts are int64 (3, n)."""
+    every = torch.arange(256, device=part.device)[:, None]
+    return torch.bitwise_and(torch.bitwise_right_shift(every, part[1]), part[2])
+
+
+def find_bit(frames: Tensor, memory: Tensor, covered: Tensor) -> Part:
     """The bit that alone tells most of what cells show, as byte, shift and mask.
 
     Args:
@@ -133,9 +141,8 @@ class Tables(nn.Module):
         return torch.cat([self._against(*part) for part in parts])
 
     def _against(self, cells: Tensor, bare: Tensor, memory: Tensor) -> Tensor:
-        byte, shift, mask = self.part
-        every = torch.arange(256, device=cells.device)[:, None]
-        value = torch.bitwise_and(torch.bitwise_right_shift(every, shift), mask)
+        byte, _, mask = self.part
+        value = every_value(self.part)
         first = torch.arange(CELLS, device=cells.device) * self.entry.shape[1]
         known = _digest(self.pictures)
         fits = []
@@ -179,14 +186,14 @@ class Told(NamedTuple):
     """What tells a cell.
 
     Attributes:
-        part: A part of a byte: byte, shift and mask.
+        part: A part of a byte.
         besides: A bit, in the same way; the mask is 0 if none is asked.
         entry: By value, place of what the cell shows, uint8 (n,).
         pictures: What it shows, uint8 (n, 56).
     """
 
-    part: tuple[int, int, int]
-    besides: tuple[int, int, int]
+    part: Part
+    besides: Part
     entry: np.ndarray
     pictures: np.ndarray
 
@@ -194,29 +201,33 @@ class Told(NamedTuple):
 def _told(shown: np.ndarray, memory: np.ndarray, bare: np.ndarray, most: int) -> Iterator[tuple[int, Told]]:
     """Cells of which a part of a byte, and a bit besides, tell what they show, by `most` values, and what tells."""
     value = _lively(memory, [part for part in every_part() if part[2] < most])
-    bits = [part for part in value if part[2] == 1]
     for cell in range(CELLS):
         clear = bare[:, cell]
         pictures, which = _pictures(shown[clear, cell])
-        missed = clear.sum() - np.bincount(which, minlength=1).max()
-        if missed <= (1 - _SETTLED) * clear.sum():
+        missed = len(which) - np.bincount(which, minlength=1).max()
+        if missed <= (1 - _SETTLED) * len(which):
             continue
+        part, besides, held = _telling({part: held[clear] for part, held in value.items()}, which, most)
+        table = _table(held, which, len(pictures))
+        if len(which) - told_right(table) <= (1 - _EXPLAINED) * missed:
+            yield cell, Told(part, besides, *_entries(table, pictures))
 
-        def table(held: np.ndarray, clear: np.ndarray = clear, which: np.ndarray = which) -> np.ndarray:
-            return _table(held[clear], which, int(which.max()) + 1)
 
-        right = {part: told_right(table(held)) for part, held in value.items()}
-        parts, bits = (sorted(each, key=lambda part: -right[part]) for each in (value, bits))
-        part, besides, held, told = parts[0], (0, 0, 0), value[parts[0]].astype(int), right[parts[0]]
-        alone = told
-        for one, bit in product(parts[:_PARTS_TRIED], bits[:_BITS_TRIED]):
-            if 2 * (one[2] + 1) <= most:
-                both = value[one] + value[bit].astype(int) * (one[2] + 1)
-                better = told_right(table(both))
-                if better > told and better - alone > _BESIDES * (clear.sum() - alone):
-                    part, besides, held, told = one, bit, both, better
-        if clear.sum() - told <= (1 - _EXPLAINED) * missed:
-            yield cell, Told(part, besides, *_entries(table(held), pictures))
+def _telling(value: dict[Part, np.ndarray], which: np.ndarray, most: int) -> tuple[Part, Part, np.ndarray]:
+    """What tells which pictures are shown, int64 (N,), best: a part, a bit besides or none, and their values, (N,)."""
+    count = int(which.max()) + 1
+    alone = {part: told_right(_table(held, which, count)) for part, held in value.items()}
+    parts = sorted(alone, key=lambda part: -alone[part])
+    bits = [part for part in parts if part[2] == 1]
+    found = parts[0], (0, 0, 0), value[parts[0]]
+    told = alone[parts[0]] + _BESIDES * (len(which) - alone[parts[0]])
+    for part, bit in product(parts[:_PARTS_TRIED], bits[:_BITS_TRIED]):
+        if 2 * (part[2] + 1) <= most:
+            both = value[part] + value[bit].astype(int) * (part[2] + 1)
+            better = told_right(_table(both, which, count))
+            if better > told:
+                found, told = (part, bit, both), better
+    return found
 
 
 def _entries(table: np.ndarray, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +238,7 @@ def _entries(table: np.ndarray, pictures: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.where(table.any(1), place[table.argmax(1)], np.uint8(_UNTOLD)), pictures[used]
 
 
-def _lively(memory: np.ndarray, parts: list[tuple[int, int, int]]) -> dict[tuple[int, int, int], np.ndarray]:
+def _lively(memory: np.ndarray, parts: list[Part]) -> dict[Part, np.ndarray]:
     """Those of the parts that ever change, and their values (N,) in memory (N, 128)."""
     value = {part: part_of(memory, *part) for part in parts}
     return {part: held for part, held in value.items() if held.min() != held.max()}

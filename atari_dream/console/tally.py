@@ -10,7 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.changes import BYTES
-from atari_dream.console.tables import VALUE_COST, every_part, part_of, told_right, value_of
+from atari_dream.console.tables import (
+    VALUE_COST,
+    Part,
+    every_part,
+    every_value,
+    part_of,
+    told_right,
+    value_of,
+)
 
 _HALVES = 2 * BYTES
 _RIDGE, _WORTHLESS, _NEAR = 1e-4, 0.5, 0.2
@@ -55,13 +63,11 @@ class Tally(nn.Module):
 
     def against(self, lives: Tensor) -> Tensor:
         """Which values of bytes tell other lives, 1 or 0, float32 (B, 128, 256), when there are so many, int64 (B,)."""
-        byte, shift, mask = self.part
-        every = torch.arange(256, device=lives.device)
-        told = self.lives[torch.bitwise_and(torch.bitwise_right_shift(every, shift), mask)]
+        told = self.lives[every_value(self.part[:, None])[:, 0]]
         other = (
             (told != lives[:, None]) & (told >= 0) & (told == lives[:, None]).any(1, keepdim=True)
         ).float()
-        return other.new_zeros(len(lives), BYTES, 256).index_copy(1, byte[None], other[:, None])
+        return other.new_zeros(len(lives), BYTES, 256).index_copy(1, self.part[:1], other[:, None])
 
     def told(self, before: Tensor, after: Tensor, lives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What a step brings.
@@ -106,7 +112,7 @@ def _worth(change: Tensor, reward: Tensor) -> Tensor:
     return torch.where((worth / power - 1).abs() < _NEAR, power, worth).float()
 
 
-def _telling(memory: np.ndarray, lives: np.ndarray) -> tuple[tuple[int, int, int], np.ndarray]:
+def _telling(memory: np.ndarray, lives: np.ndarray) -> tuple[Part, np.ndarray]:
     """The part of a byte that tells lives best, and what each of its values tells, int64 (256,)."""
     most = int(lives.max()) + 1
     best, found = -np.inf, ((0, 0, 0), np.full(256, _UNTOLD))
@@ -119,7 +125,7 @@ def _telling(memory: np.ndarray, lives: np.ndarray) -> tuple[tuple[int, int, int
     return found
 
 
-def _signs(memory: np.ndarray, ended: np.ndarray) -> tuple[list[tuple[int, int, int]], np.ndarray]:
+def _signs(memory: np.ndarray, ended: np.ndarray) -> tuple[list[Part], np.ndarray]:
     """Two parts of bytes whose values, together, are those of ends, and which values, bool (2, 256)."""
     signs, over = [(0, 0, 0)] * 2, np.zeros((2, 256), bool)
     left = np.ones(len(memory), bool)
