@@ -6,7 +6,7 @@ import torch
 
 from atari_dream.console.tally import Tally, halves
 
-Scenes = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+Scenes = tuple[torch.Tensor, ...]
 
 
 def scenes(seed: int = 0, branches: int = 60, steps: int = 40) -> Scenes:
@@ -20,8 +20,8 @@ def scenes(seed: int = 0, branches: int = 60, steps: int = 40) -> Scenes:
     lives = rng.integers(0, 4, (branches, 1)).repeat(steps, 1)
     memory[:, :, 7], memory[:, :, 9] = lives, rng.integers(0, 5, (branches, steps))
     ended = (lives == 0) & (memory[:, :, 9] == 3)
-    parts = memory, rewards, lives, ended, np.ones_like(ended)
-    return tuple(torch.from_numpy(part) for part in parts)  # type: ignore[return-value]
+    played = memory, rewards, lives, ended, np.ones_like(ended)
+    return tuple(torch.from_numpy(part) for part in played)
 
 
 @pytest.fixture(scope="module")

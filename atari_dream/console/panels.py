@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, PIXELS, to_cells, to_frame
-from atari_dream.console.places import Axis, Place
-from atari_dream.console.sprites import NOTHING, Sprites, pixels
+from atari_dream.console.places import Place
+from atari_dream.console.sprites import NOTHING, Sprites, pixels, shows, stands_at
 from atari_dream.console.tables import Tables, find_bit, value_of
 
 _MARGIN = 24
@@ -46,13 +46,14 @@ class Panel(nn.Module):
         pictures: The most pictures of cells in each of its two looks, at least 1.
     """
 
+    axes: Tensor
     colours: Tensor
     look: Tensor
     still: Tensor
 
     def __init__(self, place: Place, pictures: int = 256) -> None:
         super().__init__()
-        self._axes = place.down, place.across
+        self.register_buffer("axes", torch.tensor([[place.down, place.across]]), persistent=False)
         colours = torch.zeros(256, dtype=torch.bool)
         colours[list(place.colours)] = True
         self.register_buffer("colours", colours, persistent=False)
@@ -99,8 +100,7 @@ class Panel(nn.Module):
 
     def covered(self, frame: Tensor, backdrop: Tensor) -> Tensor:
         """Which pixels of frames, uint8 (B, 210, 160), show one of its colours, bool (B, 210, 160)."""
-        own = self.colours.index_select(0, frame.flatten().int()).view(frame.shape)
-        return own & (frame != backdrop)
+        return shows(self.colours, frame, backdrop)
 
     def _still(self, backdrop: Tensor, frame: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Frames that show it, moved so that it stands still, memory, and which pixels are off the screen."""
@@ -122,12 +122,8 @@ class Panel(nn.Module):
 
     def _corner(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Row and column of its first cell, int64 (B,) each; they may be off the screen."""
-        row, column = (_coordinate(axis, memory) - _MARGIN for axis in self._axes)
+        row, column = (stands_at(self.axes, memory)[:, 0] - _MARGIN).unbind(-1)
         return row, column
-
-
-def _coordinate(axis: Axis, memory: Tensor) -> Tensor:
-    return memory[:, axis.byte].long() * axis.slope + axis.offset
 
 
 def _moved(frame: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:

@@ -107,8 +107,7 @@ class Sprites(nn.Module):
 
     def place(self, memory: Tensor) -> Tensor:
         """Row and column of each place, int64 (B, S, 2), by memory, uint8 (B, 128); they may be off the screen."""
-        byte, slope, offset = self.axes.unbind(-1)
-        return memory.long().index_select(1, byte.flatten()).view(-1, *byte.shape) * slope + offset
+        return stands_at(self.axes, memory)
 
     def see(self, frame: Tensor, memory: Tensor) -> Seen:
         """What stands at the places in frames, uint8 (B, 210, 160), whose memory is uint8 (B, 128)."""
@@ -162,8 +161,7 @@ class Sprites(nn.Module):
 
     def like_sprites(self, frame: Tensor) -> Tensor:
         """Where frames, uint8 (B, 210, 160), show a colour of any place that is not the backdrop's, bool."""
-        like = self.colours.any(0).index_select(0, frame.flatten().int()).view(frame.shape)
-        return like & (frame != self.backdrop)
+        return shows(self.colours.any(0), frame, self.backdrop)
 
     def _own(self, frame: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels around each place, int64 (B, S, window, window), and whether they show what stands there."""
@@ -224,6 +222,17 @@ class Sprites(nn.Module):
             target = torch.where(drawn, index[:, place], HEIGHT * WIDTH)
             flat = flat.scatter(1, target.flatten(1), code.flatten(1))
         return flat[:, :-1].view(frame.shape)
+
+
+def stands_at(axes: Tensor, memory: Tensor) -> Tensor:
+    """Row and column of places, int64 (B, S, 2), by their axes, int64 (S, 2, 3), and memory, uint8 (B, 128)."""
+    byte, slope, offset = axes.unbind(-1)
+    return memory.long().index_select(1, byte.flatten()).view(-1, *byte.shape) * slope + offset
+
+
+def shows(colours: Tensor, frame: Tensor, backdrop: Tensor) -> Tensor:
+    """Where frames, uint8 (B, 210, 160), show one of some colours, bool (256,), that is not the backdrop's, bool."""
+    return colours.index_select(0, frame.flatten().int()).view(frame.shape) & (frame != backdrop)
 
 
 def pixels(row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:

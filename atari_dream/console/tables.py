@@ -23,7 +23,7 @@ Part = tuple[int, int, int]
 """A part of a byte: which byte, a shift, and a mask."""
 _UNTOLD = 255
 _AT_ONCE = 64
-_CODES = np.random.default_rng(0).integers(2**63, size=PIXELS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+_CODES = torch.from_numpy(np.random.default_rng(0).integers(2**36, size=PIXELS))
 _PARTS = [(shift, 15) for shift in (0, 4)] + [(0, 255)] + [(shift, 1) for shift in range(8)]
 """What of a byte may tell: half of it, all of it, a bit; as a shift and a mask."""
 _PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
@@ -49,7 +49,7 @@ def value_of(memory: Tensor, part: Tensor) -> Tensor:
 def every_value(part: Tensor) -> Tensor:
     """Values of parts of bytes, int64 (256, n), by those of the bytes; the parts are int64 (3, n)."""
     every = torch.arange(256, device=part.device)[:, None]
-    return torch.bitwise_and(torch.bitwise_right_shift(every, part[1]), part[2])
+    return _values(every, torch.zeros_like(part[0]), *part[1:])
 
 
 def find_bit(frames: Tensor, memory: Tensor, covered: Tensor) -> Part:
@@ -144,12 +144,12 @@ class Tables(nn.Module):
         byte, _, mask = self.part
         value = every_value(self.part)
         first = torch.arange(CELLS, device=cells.device) * self.entry.shape[1]
-        known = _digest(self.pictures)
+        known, seen = _digest(self.pictures), _digest(cells)[..., None]
         fits = []
         for bit in range(2):
             entry = self.entry.flatten()[first + value + bit * (mask + 1) * (self.besides[2] > 0)]
             told = torch.where(entry != _UNTOLD, known[self._picture(entry)], -1)
-            fits.append(_digest(cells)[..., None] == told.T)
+            fits.append(seen == told.T)
         asked = (_values(memory, *self.besides) > 0)[..., None]
         fit = (asked & fits[1]) | (~asked & fits[0])  # no `where`: ONNX has none of booleans
         speaks = fit.any(-1) & bare & (mask > 0)
@@ -168,8 +168,7 @@ class Tables(nn.Module):
 
 def _digest(cells: Tensor) -> Tensor:
     """Numbers that are equal for equal pictures, and for hardly any others, int64 (...), none of them negative."""
-    code = torch.from_numpy((_CODES >> np.uint64(28)).astype(np.int64)).to(cells.device)
-    return (cells.long() * code).sum(-1)
+    return (cells.long() * _CODES.to(cells.device)).sum(-1)
 
 
 def _values(memory: Tensor, byte: Tensor, shift: Tensor, mask: Tensor) -> Tensor:
@@ -246,7 +245,7 @@ def _lively(memory: np.ndarray, parts: list[Part]) -> dict[Part, np.ndarray]:
 
 def _pictures(visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The different ones of pictures of a cell, uint8 (n, 56) of (N, 56), and which of them each is, int64 (N,)."""
-    code = visible.astype(np.uint64) @ _CODES  # equal for equal pictures, and for hardly any others
+    code = _digest(torch.from_numpy(visible)).numpy()
     _, first, which = np.unique(code, return_index=True, return_inverse=True)
     return visible[first], which.ravel()
 
