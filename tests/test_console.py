@@ -39,7 +39,7 @@ def console(plays: list[Play], domain: Domain) -> Console:
 def test_its_survey_finds_the_player_and_is_the_same_every_time(plays: list[Play]) -> None:
     told = Console.survey(plays)
     assert told == Console.survey(plays)
-    assert any((across.byte, down.byte) == (PLAYER_X, PLAYER_Y) for across, down, _ in told["places"])
+    assert any((place.across.byte, place.down.byte) == (PLAYER_X, PLAYER_Y) for place in told["places"])
     assert {PLAYER_X, PLAYER_Y} <= set(told["lively"]) and len(told["changes"][PLAYER_X]) > 1
 
 

@@ -60,6 +60,22 @@ def test_what_is_so_large_that_it_always_covers_some_place_is_found_by_its_edges
     assert [(place.across[:2], place.down[:2]) for place in told] == [((20, 1), (30, 1))]
 
 
+def test_a_colour_that_is_elsewhere_too_goes_with_what_shows_it_wherever_it_stands() -> None:
+    frames, memory = made_up()
+    rng = np.random.default_rng(3)
+    for frame, (across, down) in zip(frames, memory[:, [20, 30]].astype(int), strict=True):
+        if rng.random() < 0.55:
+            frame[152 - down, 2 * across + 4 : 2 * across + 8] = 74
+        for row, column in rng.integers(0, 160, (12, 2)):
+            frame[row, column] = 74
+    backdrop = find_backdrop(frames)
+    told = {place.across.byte: place for place in find_places(frames, memory, backdrop)}
+    assert told[20].colours == (42, 88) and told[20].besides == (74,)
+    top, bottom, left, right = told[20].box
+    assert (bottom - top, right - left) == (11, 6) and told[20].down.offset + top == 150
+    assert told[40].besides == () and told[40].box == Place(*told[40][:3]).box
+
+
 def test_where_nothing_goes_with_a_byte_nothing_is_found() -> None:
     frames, memory = made_up()
     shuffled = np.random.default_rng(2).permutation(memory)

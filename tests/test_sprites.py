@@ -61,8 +61,42 @@ def test_nothing_and_what_is_not_known_are_told_apart(sprites: Sprites) -> None:
     bare = sprites.backdrop.expand(COUNT, -1, -1).contiguous()
     assert (sprites.known(sprites.see(bare, memory)).look == 0).all()
     torn = frames.clone()
-    torn[torch.arange(COUNT), sprites.place(memory)[:, 0, 0], sprites.place(memory)[:, 0, 1] + 2] = 14
+    row, column = sprites.place(memory)[:, 0].unbind(-1)
+    for k in range(COUNT):
+        torn[k, row[k] + 3 : row[k] + 11, column[k] : column[k] + 6] = 14
     assert (sprites.known(sprites.see(torn, memory)).look == torch.tensor([-1, 1])).all()
+
+
+def test_what_is_a_little_torn_is_the_shape_that_it_is_most_like(sprites: Sprites) -> None:
+    frames, memory = real(seed=1)
+    torn = frames.clone()
+    torn[torch.arange(COUNT), sprites.place(memory)[:, 0, 0], sprites.place(memory)[:, 0, 1] + 2] = 14
+    shown = sprites.known(sprites.see(torn, memory))
+    assert (shown.look == 1).all() and (shown.down == JITTER).all()
+    bare = sprites.backdrop.expand(COUNT, -1, -1).contiguous()
+    assert torch.equal(sprites.draw(bare, memory, shown), frames)
+
+
+def test_what_is_outside_the_box_of_a_place_is_not_of_it() -> None:
+    frames, memory = real(seed=1)
+    boxed = Sprites([PLACES[0]._replace(box=(0, 8, 0, 3)), PLACES[1]], looks=4)
+    seen = boxed.see(frames, memory)
+    shape = torch.full((SIDE, SIDE), NOTHING, dtype=torch.uint8)
+    shape[:8, :3] = 42
+    assert (seen.shape[:, 0] == shape).all() and (seen.shape[:, 1] == 196).any()
+
+
+def test_colours_that_are_elsewhere_too_are_drawn_but_not_sighted() -> None:
+    frames, memory = real(seed=1)
+    frames[:, 100, 80] = 88
+    told = PLACES[0]._replace(colours=(42,), box=(0, 11, 0, 6), besides=(88,))
+    made = Sprites([told], looks=4)
+    backdrop = find_backdrop(real()[0].numpy())
+    made.learn(backdrop, [real()])
+    there = made.sighted(frames).value[:, 0]
+    assert torch.equal(there, memory[:, [30, 20]])
+    assert not made.like_sprites(frames)[:, 100, 80].any()
+    assert (made.shapes[0, 1] == 88).sum() == 9
 
 
 def test_what_is_off_the_screen_is_cut_off(sprites: Sprites) -> None:

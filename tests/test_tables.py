@@ -123,3 +123,20 @@ def test_a_bit_is_asked_besides_where_it_tells_more() -> None:
     against = tables.against(seen, bare, memory[400:])[:, 9]
     digit = torch.arange(256)[None] >> 4 != memory[400:, 9:10].long() >> 4
     assert torch.equal(against > 0, digit & ~hidden[400:, None])
+
+
+def test_two_digits_side_by_side_in_a_cell_are_told_by_both() -> None:
+    many = [scenes(seed) for seed in range(6)]
+    frames, memory, covered = (torch.cat(parts) for parts in zip(*many, strict=True))
+    shown = to_cells(frames)
+    shown[:, DIGIT, 28:48] = (memory[:, 31] % 16 // 2 * 2)[:, None]
+    frames = shown.reshape(-1, 30, 20, 7, 8).swapaxes(2, 3).reshape(-1, 210, 160)
+    tables = learnt((frames, memory, covered), 300)
+    parts = sorted(part[:, DIGIT].tolist() for part in (tables.part, tables.besides))
+    assert parts == [[9, 4, 15], [31, 0, 15]]
+    blank = torch.full_like(shown, 200)
+    assert torch.equal(tables.shown(memory, blank)[:, DIGIT], shown[:, DIGIT])
+    against = tables.against(shown, torch.ones(len(shown), 600, dtype=torch.bool), memory)
+    byte = int(tables.part[0, DIGIT])
+    held = against[:, byte].gather(1, memory[:, byte : byte + 1].long())
+    assert not held.any() and (against[:, byte] > 0).sum() >= 200 * len(shown)

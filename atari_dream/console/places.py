@@ -7,12 +7,22 @@ ship does, needs one byte alone.
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-_SLOPES = (1, -1, 2, -2)
+from atari_dream.games import HEIGHT, WIDTH
+
+SLOPES = (1, -1, 2, -2)
 _FAR = 1024
 _SURE, _LIKELY, _ABOVE_CHANCE, _CONSTANT = 0.8, 0.6, 0.15, 0.9
-_FEWEST, _LIVELY = 100, 4
+_PART, _SELDOM = 0.4, 0.05
+"""Share of the positions at which a pixel of a thing shows a colour of its own, and of those that do not count."""
+_NO_CODE = 1
+"""Palette codes are even."""
+FEWEST, LIVELY = 100, 4
+"""Frames that must show a colour, and values that a byte must have, to be looked at."""
+REACH = 24
+"""Rows and columns around a place, either way, in which what stands there is looked for."""
 
 
 class Axis(NamedTuple):
@@ -30,11 +40,15 @@ class Place(NamedTuple):
         across: Its column.
         down: Its row.
         colours: Palette codes.
+        box: First row and the one after the last, and columns, around it in which it shows them.
+        besides: Colours that it shows as well, but which things elsewhere have, too.
     """
 
     across: Axis
     down: Axis
     colours: tuple[int, ...]
+    box: tuple[int, int, int, int] = (-REACH, REACH, -REACH, REACH)
+    besides: tuple[int, ...] = ()
 
 
 def find_backdrop(frames: np.ndarray) -> np.ndarray:
@@ -52,12 +66,12 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
         memory: At each of them, uint8 (N, 128).
         backdrop: What pixels mostly show, uint8 (210, 160).
     """
-    lively = [byte for byte in range(memory.shape[1]) if len(np.unique(memory[:, byte])) >= _LIVELY]
+    lively = [byte for byte in range(memory.shape[1]) if len(np.unique(memory[:, byte])) >= LIVELY]
     fits: dict[int, tuple[_Fits, _Fits]] = {}
     for code in np.unique(frames).tolist():
         shown = (frames == code) & (frames != backdrop)
         visible = shown.any((1, 2))
-        if visible.sum() >= _FEWEST:
+        if visible.sum() >= FEWEST:
             columns, rows = (_fits(shown[visible].any(axis), memory[visible], lively) for axis in (1, 2))
             fits[code] = columns, rows
     best: dict[tuple[Axis, Axis], float] = {}
@@ -70,7 +84,44 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
     for across, down in sorted(best, key=lambda pair: -best[pair]):
         colours = tuple(code for code, both in fits.items() if _goes_with(across, down, *both))
         places.setdefault((across.byte, down.byte), Place(across, down, colours))
-    return list(places.values())
+    return [_with_besides(place, frames, memory, backdrop) for place in places.values()]
+
+
+def around(frames: np.ndarray, row: np.ndarray, column: np.ndarray, beyond: int = _NO_CODE) -> np.ndarray:
+    """What is around a pixel of each frame, (n, 48, 48) of (n, 210, 160); `beyond` where that is off the screen."""
+    padded = np.pad(frames, ((0, 0), (REACH, REACH), (REACH, REACH)), constant_values=beyond)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * REACH, 2 * REACH), axis=(1, 2))
+    return np.asarray(windows[np.arange(len(frames)), row, column])
+
+
+def piece(shown: np.ndarray) -> tuple[int, int, int, int]:
+    """The box of what is in one piece with the middle of windows, bool (n, 48, 48), which it is in most of them."""
+    often = shown.mean(0) > _SELDOM
+    _, pieces = cv2.connectedComponents(cv2.dilate(often.astype(np.uint8), np.ones((5, 3), np.uint8)))
+    middle = pieces[np.unravel_index(shown.mean(0).argmax(), often.shape)]
+    rows, columns = ((often & (pieces == middle)).any(axis).nonzero()[0] - REACH for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _with_besides(place: Place, frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) -> Place:
+    """A place with the colours that things elsewhere have, too, if it shows any; then within a box.
+
+    They are at the same pixel of it wherever it stands. So each position counts once.
+    """
+    column, row = (
+        axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in (place.across, place.down)
+    )
+    _, first = np.unique(row * _FAR + column, return_index=True)
+    first = first[((row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH))[first]]
+    row, column = row[first], column[first]
+    shown = np.where(frames[first] != backdrop, frames[first], _NO_CODE)
+    near = around(shown, row, column)
+    near = near[np.isin(near, place.colours).any((1, 2))]
+    codes = [code for code in np.unique(near).tolist() if code not in (*place.colours, _NO_CODE)]
+    besides = tuple(code for code in codes if (near == code).mean(0).max() >= _PART)
+    if not besides:
+        return place
+    return place._replace(besides=besides, box=piece(np.isin(near, place.colours + besides)))
 
 
 _Fits = dict[Axis, float]
@@ -109,7 +160,7 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
         for byte in lively:
             value = memory[frame, byte].astype(int)
             tried: _Fits = {}
-            for slope in _SLOPES:
+            for slope in SLOPES:
                 counts = np.bincount(place - slope * value + _FAR, minlength=2 * _FAR)
                 tried[Axis(byte, slope, int(counts.argmax()) - _FAR)] = counts.max() / len(shown)
             axis, share = max(tried.items(), key=_share)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, to_cells
 from atari_dream.console.anchors import Anchors
+from atari_dream.console.margins import MARGINS, margins
 from atari_dream.console.mechanics import Dense, DenseBlock, bits_of
 from atari_dream.console.sprites import NOTHING, Sighted
 from atari_dream.games import HEIGHT, WIDTH
@@ -21,16 +22,13 @@ from atari_dream.layers import ActionEmbedding, silu
 
 KINDS = 12
 """Kinds of colours that are told apart."""
-PROFILE = KINDS * (HEIGHT + WIDTH)
+PROFILE = KINDS * MARGINS
 """Numbers that describe a frame."""
 _WAVES = (256, 128, 64, 32)
 _MANY = 16
 _ACTED = 4
 _SPOKEN = 8.0
 """Nats by which a value is less likely for each cell that shows another."""
-_BITS, _TOGETHER = 10, 6
-_BASE = 2**_BITS
-"""Pixels of several kinds are counted at once, as the digits of one number."""
 
 
 class Clues(NamedTuple):
@@ -117,20 +115,10 @@ class Reader(nn.Module):
             the backdrop, uint8 (B, 600).
         """
         differs = frame != self.backdrop
-        code = torch.where(differs, frame, NOTHING).flatten().int()
-        counts = []
-        for first in range(0, KINDS, _TOGETHER):
-            ones = self._ones(first).index_select(0, code).view(frame.shape)
-            both = torch.cat([ones.sum(1), ones.sum(2)], dim=1)
-            for place in range(_TOGETHER):
-                counts.append(torch.bitwise_and(torch.bitwise_right_shift(both, _BITS * place), _BASE - 1))
-        return torch.cat(counts, dim=1).to(torch.uint8), to_cells(differs).sum(-1).to(torch.uint8)
-
-    def _ones(self, first: int) -> Tensor:
-        """What each palette code counts, int64 (256,): a one in the digit of its kind, of those from `first` on."""
-        place = self.kind.long() - first
-        ones = torch.where((place >= 0) & (place < _TOGETHER), _BASE ** place.clamp(0, _TOGETHER - 1), 0)
-        return torch.where(torch.arange(256, device=ones.device) == NOTHING, 0, ones)
+        sorts = self.kind == torch.arange(KINDS, device=frame.device)[:, None]
+        sorts = sorts & (torch.arange(256, device=frame.device) != NOTHING)
+        counts = margins(torch.where(differs, frame, NOTHING), sorts).flatten(1)
+        return counts.to(torch.uint8), to_cells(differs).sum(-1).to(torch.uint8)
 
     def sketched(self, profiles: Tensor) -> Tensor:
         """What is remembered of frames, (..., n), by what describes them, uint8 (..., PROFILE)."""

@@ -12,18 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atari_dream.console.places import Place
+from atari_dream.console.margins import margins
+from atari_dream.console.places import REACH, Place
 from atari_dream.games import HEIGHT, WIDTH
 
 NOTHING = 1
 """What a shape has where nothing is drawn: palette codes are even."""
 SIDE = 24
 """Rows and columns of the largest shape."""
-JITTER = 4
+JITTER = 8
 """Pixels that a shape may be off its usual distance from its place, either way."""
-_REACH = 24
-_WINDOW = 2 * _REACH
-_SELDOM, _FEWEST = 0.003, 8
+_WINDOW = 2 * REACH
+_SELDOM, _FEWEST = 0.001, 8
+_UNLIKE = 0.5
+"""Share of the pixels of what is seen in which a shape must not differ from it."""
 _USUAL = torch.tensor([0.01, 0.99], dtype=torch.float64)
 
 
@@ -81,28 +83,36 @@ class Sprites(nn.Module):
 
     backdrop: Tensor
     colours: Tensor
+    alone: Tensor
     axes: Tensor
     own: Tensor
+    box: Tensor
     range: Tensor
     shapes: Tensor
     usual: Tensor
 
     def __init__(self, places: Sequence[Place], looks: int = 32) -> None:
         super().__init__()
-        colours = torch.zeros(len(places), 256, dtype=torch.bool)
-        for place, told in zip(colours, places, strict=True):
-            place[list(told.colours)] = True
+        alone, colours = torch.zeros(2, len(places), 256, dtype=torch.bool)
+        for place, told in enumerate(places):
+            alone[place, list(told.colours)] = True
+            colours[place, list(told.colours + told.besides)] = True
         axes = torch.tensor([[told.down, told.across] for told in places], dtype=torch.int64).view(-1, 2, 3)
         self.register_buffer("colours", colours, persistent=False)
+        self.register_buffer("alone", alone, persistent=False)
         self.register_buffer("axes", axes, persistent=False)
         self.register_buffer("backdrop", torch.full((HEIGHT, WIDTH), NOTHING, dtype=torch.uint8))
         self.register_buffer(
             "shapes", torch.full((len(places), 1 + looks, SIDE, SIDE), NOTHING, dtype=torch.uint8)
         )
         self.register_buffer("usual", torch.zeros(len(places), 2, dtype=torch.int64))
-        shared = colours.sum(0) > 1
-        own = torch.where((colours & ~shared).any(1, keepdim=True), colours & ~shared, colours)
+        shared = alone.sum(0) > 1
+        own = torch.where((alone & ~shared).any(1, keepdim=True), alone & ~shared, alone)
         self.register_buffer("own", own, persistent=False)
+        near = torch.arange(-REACH, REACH)
+        box = torch.tensor([told.box for told in places], dtype=torch.int64).view(-1, 4, 1)
+        rows, columns = ((near >= box[:, k]) & (near < box[:, k + 1]) for k in (0, 2))
+        self.register_buffer("box", rows[..., None] & columns[:, None], persistent=False)
         self.register_buffer("range", torch.tensor([[0, HEIGHT], [0, WIDTH]]).repeat(len(places), 1, 1))
 
     def place(self, memory: Tensor) -> Tensor:
@@ -120,7 +130,7 @@ class Sprites(nn.Module):
         within = (top < _WINDOW)[..., :, None] & (left < _WINDOW)[..., None, :]
         spot = top.clamp(max=_WINDOW - 1)[..., :, None] * _WINDOW + left.clamp(max=_WINDOW - 1)[..., None, :]
         drawn = torch.where(own, code, NOTHING).flatten(2).gather(2, spot.flatten(2)).view(spot.shape)
-        down, across = (first - _REACH).unbind(-1)
+        down, across = (first - REACH).unbind(-1)
         whole = ((last - first < SIDE) & (first > 0) & (last < _WINDOW - 1)).all(-1)
         return Seen(torch.where(within, drawn, NOTHING), down, across, in_row.any(-1), whole)
 
@@ -137,40 +147,36 @@ class Sprites(nn.Module):
 
     def sighted(self, frame: Tensor) -> Sighted:
         """Where things are seen in frames, uint8 (B, 210, 160), within the range in which they ever were."""
-        loose = torch.where(frame == self.backdrop, NOTHING, frame).int()
-        values, theres = [], []
-        for own, span, axes, usual in zip(self.own, self.range, self.axes, self.usual, strict=True):
-            mask = own.index_select(0, loose.flatten()).view(frame.shape)
-            inside = [
-                (torch.arange(size, device=frame.device) >= low)
-                & (torch.arange(size, device=frame.device) < high)
-                for size, (low, high) in zip((HEIGHT, WIDTH), span, strict=True)
-            ]
-            mask = mask & inside[0][:, None] & inside[1]
-            rows, columns = mask.any(2), mask.any(1)
-            first = torch.stack([rows.int().argmax(1), columns.int().argmax(1)], -1)
-            slope = torch.where(axes[:, 1] == 0, 1, axes[:, 1])
-            values.append(((first - usual - axes[:, 2]) // slope).clamp(0, 255).to(torch.uint8))
-            theres.append(rows.any(1))
-        none = frame.new_zeros(len(frame), 0)
-        return (
-            Sighted(torch.stack(values, 1), torch.stack(theres, 1))
-            if values
-            else Sighted(none[..., None], none.bool())
+        if not len(self.own):
+            none = frame.new_zeros(len(frame), 0)
+            return Sighted(none[..., None], none.bool())
+        rows, columns = (
+            (torch.arange(size, device=frame.device) >= span[:, :1])
+            & (torch.arange(size, device=frame.device) < span[:, 1:])
+            for size, span in zip((HEIGHT, WIDTH), self.range.unbind(1), strict=True)
         )
+        loose = torch.where(frame == self.backdrop, NOTHING, frame)
+        some = margins(loose, self.own, rows[:, :, None] & columns[:, None]) > 0
+        in_column, in_row = some.int().split([WIDTH, HEIGHT], dim=-1)
+        first = torch.stack([in_row.argmax(-1), in_column.argmax(-1)], -1)
+        slope, offset = self.axes[..., 1], self.axes[..., 2]
+        value = torch.div(
+            first - self.usual - offset, torch.where(slope == 0, 1, slope), rounding_mode="floor"
+        )
+        return Sighted(value.clamp(0, 255).to(torch.uint8), some.any(-1))
 
     def like_sprites(self, frame: Tensor) -> Tensor:
-        """Where frames, uint8 (B, 210, 160), show a colour of any place that is not the backdrop's, bool."""
-        return shows(self.colours.any(0), frame, self.backdrop)
+        """Where frames, uint8 (B, 210, 160), show a colour of places alone that is not the backdrop's, bool."""
+        return shows(self.alone.any(0), frame, self.backdrop)
 
     def _own(self, frame: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels around each place, int64 (B, S, window, window), and whether they show what stands there."""
-        near = torch.arange(-_REACH, _REACH, device=frame.device)
+        near = torch.arange(-REACH, REACH, device=frame.device)
         index, inside = pixels(*(place[..., None] + near for place in self.place(memory).unbind(-1)))
         code = frame.flatten(1).gather(1, index.flatten(1)).view(index.shape)
         begin = torch.arange(len(self.colours), device=frame.device, dtype=torch.int32)[:, None, None] * 256
         own = self.colours.flatten().index_select(0, (code.int() + begin).flatten()).view(code.shape)
-        return index, own & inside & (code != self.backdrop.flatten()[index])
+        return index, own & self.box & inside & (code != self.backdrop.flatten()[index])
 
     def learn(self, backdrop: np.ndarray, scenes: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Takes the most frequent shapes of each place, and where they usually are.
@@ -197,16 +203,26 @@ class Sprites(nn.Module):
             self.range[place] = torch.stack([low - JITTER, high + SIDE], -1)
 
     def known(self, seen: Seen) -> Shown:
-        """Which of the shapes was seen, and where; what is neither one of them nor nothing is not known."""
-        same = (seen.shape[:, :, None] == self.shapes).flatten(3).all(-1)  # (B, S, 1 + L)
-        same = same & (torch.arange(same.shape[-1], device=same.device) > 0)
+        """Which of the shapes is most like what was seen, and where; what is like none of them is not known."""
         down, across = (
             part - usual + JITTER for part, usual in zip((seen.down, seen.across), self.usual.T, strict=True)
         )
         near = ((down >= 0) & (down <= 2 * JITTER)) & ((across >= 0) & (across <= 2 * JITTER))
-        known = seen.there & seen.whole & same.any(-1) & near
-        look = torch.where(known, same.int().argmax(-1), torch.where(seen.there, -1, 0))
+        nearest = self._nearest(seen)
+        known = seen.there & seen.whole & near & (nearest > 0)
+        look = torch.where(known, nearest, torch.where(seen.there, -1, 0))
         return Shown(look, torch.where(known, down, JITTER), torch.where(known, across, JITTER))
+
+    def _nearest(self, seen: Seen) -> Tensor:
+        """Places of the shapes that are most like those seen, int64 (B, S); 0 where none is like it."""
+        drawn, shapes = (shape.flatten(-2).contiguous() for shape in (seen.shape, self.shapes))
+        words = drawn.view(torch.int64)[:, :, None] == shapes.view(torch.int64)  # eight pixels at once
+        same = words.all(-1).int()
+        rest = (seen.there & seen.whole & (same.amax(-1) == 0)).nonzero(as_tuple=True)
+        unlike = (drawn[rest][:, None] != shapes[rest[1], 1:]).sum(-1)
+        least, like = unlike.min(-1)
+        enough = least <= _UNLIKE * (drawn[rest] != NOTHING).sum(-1)
+        return same.argmax(-1).index_put(rest, torch.where(enough, like + 1, 0))
 
     def draw(self, frame: Tensor, memory: Tensor, shown: Shown) -> Tensor:
         """Frames, uint8 (B, 210, 160), over which what is shown is drawn, the last place on top."""

@@ -1,8 +1,8 @@
 """What single bytes of memory tell of the rest of the picture: dots, digits, lives, cubes.
 
 For each cell of the screen that changes other than by sprites, the half of a byte, byte or bit is found that tells best
-what it shows, with a bit besides if that tells more, and a table from their values to that. A value that was never seen
-changes nothing.
+what it shows, with a half or a bit besides if that tells more, and a table from their values to that. A value that was
+never seen changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,13 +22,13 @@ VALUE_COST = 2.0
 Part = tuple[int, int, int]
 """A part of a byte: which byte, a shift, and a mask."""
 _UNTOLD = 255
-_AT_ONCE = 64
+_AT_ONCE = 16
 _CODES = torch.from_numpy(np.random.default_rng(0).integers(2**36, size=PIXELS))
 _PARTS = [(shift, 15) for shift in (0, 4)] + [(0, 255)] + [(shift, 1) for shift in range(8)]
 """What of a byte may tell: half of it, all of it, a bit; as a shift and a mask."""
 _PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
-"""Parts and bits that are tried together, those that tell most alone; and the share of the frames that a part tells
-wrong that a bit must mend to be asked besides."""
+"""Parts, and bits, that are tried together, those that tell most alone; and the share of the frames that a part tells
+wrong that another must mend to be asked besides."""
 
 
 def every_part() -> list[Part]:
@@ -132,7 +132,7 @@ class Tables(nn.Module):
         Args:
             cells: uint8 (B, 600, 56).
             bare: Which of them no sprite may cover, bool (B, 600).
-            memory: Tells the bits that are asked besides, uint8 (B, 128).
+            memory: Tells what is asked besides, uint8 (B, 128).
 
         Returns:
             float32 (B, 128, 256).
@@ -142,18 +142,14 @@ class Tables(nn.Module):
 
     def _against(self, cells: Tensor, bare: Tensor, memory: Tensor) -> Tensor:
         byte, _, mask = self.part
-        value = every_value(self.part)
         first = torch.arange(CELLS, device=cells.device) * self.entry.shape[1]
-        known, seen = _digest(self.pictures), _digest(cells)[..., None]
-        fits = []
-        for bit in range(2):
-            entry = self.entry.flatten()[first + value + bit * (mask + 1) * (self.besides[2] > 0)]
-            told = torch.where(entry != _UNTOLD, known[self._picture(entry)], -1)
-            fits.append(seen == told.T)
-        asked = (_values(memory, *self.besides) > 0)[..., None]
-        fit = (asked & fits[1]) | (~asked & fits[0])  # no `where`: ONNX has none of booleans
-        speaks = fit.any(-1) & bare & (mask > 0)
-        other = (~fit & speaks[..., None]).float()
+        asked = _values(memory, *self.besides) * (mask + 1)
+        place = first + every_value(self.part) + asked[:, None]  # (B, 256, 600)
+        entry = self.entry.flatten().index_select(0, place.flatten()).view(place.shape)
+        known = _digest(self.pictures).index_select(0, self._picture(entry).flatten()).view(place.shape)
+        fit = (known == _digest(cells)[:, None]) & (entry != _UNTOLD)
+        speaks = fit.any(1) & bare & (mask > 0)
+        other = (~fit & speaks[:, None]).transpose(1, 2).float()
         return other.new_zeros(len(cells), BYTES, 256).index_add(1, byte, other)
 
     def _picture(self, entry: Tensor) -> Tensor:
@@ -186,7 +182,7 @@ class Told(NamedTuple):
 
     Attributes:
         part: A part of a byte.
-        besides: A bit, in the same way; the mask is 0 if none is asked.
+        besides: A half or a bit, in the same way; the mask is 0 if none is asked.
         entry: By value, place of what the cell shows, uint8 (n,).
         pictures: What it shows, uint8 (n, 56).
     """
@@ -198,7 +194,7 @@ class Told(NamedTuple):
 
 
 def _told(shown: np.ndarray, memory: np.ndarray, bare: np.ndarray, most: int) -> Iterator[tuple[int, Told]]:
-    """Cells of which a part of a byte, and a bit besides, tell what they show, by `most` values, and what tells."""
+    """Cells of which a part of a byte, and another besides, tell what they show, by `most` values, and what does."""
     value = _lively(memory, [part for part in every_part() if part[2] < most])
     for cell in range(CELLS):
         clear = bare[:, cell]
@@ -213,19 +209,19 @@ def _told(shown: np.ndarray, memory: np.ndarray, bare: np.ndarray, most: int) ->
 
 
 def _telling(value: dict[Part, np.ndarray], which: np.ndarray, most: int) -> tuple[Part, Part, np.ndarray]:
-    """What tells which pictures are shown, int64 (N,), best: a part, a bit besides or none, and their values, (N,)."""
+    """What tells best which pictures are shown, int64 (N,): a part, another besides or none, and their values, (N,)."""
     count = int(which.max()) + 1
     alone = {part: told_right(_table(held, which, count)) for part, held in value.items()}
     parts = sorted(alone, key=lambda part: -alone[part])
-    bits = [part for part in parts if part[2] == 1]
+    bits, halves = ([part for part in parts if part[2] == mask] for mask in (1, 15))
     found = parts[0], (0, 0, 0), value[parts[0]]
     told = alone[parts[0]] + _BESIDES * (len(which) - alone[parts[0]])
-    for part, bit in product(parts[:_PARTS_TRIED], bits[:_BITS_TRIED]):
-        if 2 * (part[2] + 1) <= most:
-            both = value[part] + value[bit].astype(int) * (part[2] + 1)
+    for part, other in product(parts[:_PARTS_TRIED], bits[:_BITS_TRIED] + halves[:_PARTS_TRIED]):
+        if other[2] <= part[2] and (other[2] + 1) * (part[2] + 1) <= most:
+            both = value[part] + value[other].astype(int) * (part[2] + 1)
             better = told_right(_table(both, which, count))
             if better > told:
-                found, told = (part, bit, both), better
+                found, told = (part, other, both), better
     return found
 
 

@@ -21,7 +21,7 @@ from atari_dream.console.tables import (
 )
 
 _HALVES = 2 * BYTES
-_RIDGE, _WORTHLESS, _NEAR = 1e-4, 0.5, 0.2
+_RIDGE, _WORTHLESS, _NEAR = 1e-4, 0.5, 0.3
 _UNTOLD = -1
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from atari_dream.canvas.cells import to_cells, to_frame
 from atari_dream.console.branches import Play
 from atari_dream.console.changes import ADD, BYTES, find_changes
+from atari_dream.console.crowds import find_crowds
 from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
 from atari_dream.console.mechanics import Mechanics
@@ -31,6 +32,7 @@ from atari_dream.registry import register_model
 
 _PLACED = 2500
 _AT_ONCE = 64
+_MOST_LOOKS = 96
 _LIVES = 4
 """Lives are given: they count as so many cells."""
 _NOWHERE = (((0, 0, 0), (0, 0, 0), ()),)
@@ -109,7 +111,8 @@ class Console(Predictor):
         super().__init__(domain)
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
         stands = [
-            Place(Axis(*across), Axis(*down), tuple(colours)) for across, down, colours in places or _NOWHERE
+            Place(Axis(*across), Axis(*down), *map(tuple, shown))
+            for across, down, *shown in places or _NOWHERE
         ]
         self.mechanics = Mechanics(told, domain.frame_skip, width, blocks)
         axes = [
@@ -217,10 +220,14 @@ class Console(Predictor):
         some = np.random.default_rng(0).permutation(len(every))[:_PLACED]
         shown, held, backdrop = shown[some], every[some], find_backdrop(shown[some])
         places = find_places(shown, held, backdrop)
+        places += find_crowds(shown, held, backdrop, places)
+        sprites = Sprites(places, _MOST_LOOKS)
+        sprites.learn(backdrop, [(torch.from_numpy(shown), torch.from_numpy(held))])
         return {
             "changes": find_changes(memory[:, :-1][played], memory[:, 1:][played]),
             "lively": np.flatnonzero((every != every[0]).any(0)).tolist() or [0],
             "places": places,
+            "looks": int((sprites.shapes != NOTHING).flatten(2).any(-1).sum(1).max()) or 1,
             "hues": find_hues(frames[play.valid], every, backdrop),
             "panels": find_panels(places, torch.from_numpy(shown), torch.from_numpy(held), backdrop),
         }
