@@ -4,8 +4,8 @@ import pytest
 import torch
 from test_places import COUNT, made_up
 
-from atari_dream.console.places import Axis, Place, find_backdrop
-from atari_dream.console.sprites import JITTER, NOTHING, SIDE, Shown, Sprites
+from atari_dream.console.places import NOTHING, Axis, Place, find_backdrop
+from atari_dream.console.sprites import JITTER, SIDE, Shown, Sprites
 
 PLACES = [
     Place(Axis(20, 2, 3), Axis(30, -1, 150), (42, 88)),

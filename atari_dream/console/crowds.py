@@ -12,10 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from atari_dream.console.places import FEWEST, LIVELY, SLOPES, Axis, Place, around, piece
+from atari_dream.console.places import FAR, FEWEST, LIVELY, SLOPES, Axis, Place, around, piece
 from atari_dream.games import HEIGHT, WIDTH
 
-_FAR = 1024
 _MOST_PIXELS = 250
 """Pixels of a frame, on average, of a colour that only small things show."""
 _TRIED, _NEAR = 12, 8
@@ -106,11 +105,11 @@ def _likely(shown: np.ndarray, memory: np.ndarray, used: set[int]) -> list[Axis]
             continue
         for slope in SLOPES:
             counts, chance = (
-                np.bincount(place - slope * held[frame] + _FAR, minlength=2 * _FAR)
+                np.bincount(place - slope * held[frame] + FAR, minlength=2 * FAR)
                 for held in (value, value[other])
             )
             more = counts - np.convolve(chance, np.full(5, 0.2), "same")
-            found.append((float(more.max()), Axis(byte, slope, int(more.argmax()) - _FAR)))
+            found.append((float(more.max()), Axis(byte, slope, int(more.argmax()) - FAR)))
     best: dict[int, Axis] = {}
     for _, axis in sorted(found, reverse=True):
         best.setdefault(axis.byte, axis)

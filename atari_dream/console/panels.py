@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import CELLS, PIXELS, to_cells, to_frame
-from atari_dream.console.places import Place
-from atari_dream.console.sprites import NOTHING, Sprites, pixels, shows, stands_at
+from atari_dream.console.places import NOTHING, Place
+from atari_dream.console.sprites import Sprites, pixels, shows, stands_at
 from atari_dream.console.tables import Tables, find_bit, value_of
 
 _MARGIN = 24

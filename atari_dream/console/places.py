@@ -13,12 +13,13 @@ import numpy as np
 from atari_dream.games import HEIGHT, WIDTH
 
 SLOPES = (1, -1, 2, -2)
-_FAR = 1024
+FAR = 1024
+"""More pixels than a coordinate may be from a multiple of a byte."""
 _SURE, _LIKELY, _ABOVE_CHANCE, _CONSTANT = 0.8, 0.6, 0.15, 0.9
 _PART, _SELDOM = 0.4, 0.05
 """Share of the positions at which a pixel of a thing shows a colour of its own, and of those that do not count."""
-_NO_CODE = 1
-"""Palette codes are even."""
+NOTHING = 1
+"""What no pixel shows: palette codes are even."""
 FEWEST, LIVELY = 100, 4
 """Frames that must show a colour, and values that a byte must have, to be looked at."""
 REACH = 24
@@ -87,7 +88,7 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
     return [_with_besides(place, frames, memory, backdrop) for place in places.values()]
 
 
-def around(frames: np.ndarray, row: np.ndarray, column: np.ndarray, beyond: int = _NO_CODE) -> np.ndarray:
+def around(frames: np.ndarray, row: np.ndarray, column: np.ndarray, beyond: int = NOTHING) -> np.ndarray:
     """What is around a pixel of each frame, (n, 48, 48) of (n, 210, 160); `beyond` where that is off the screen."""
     padded = np.pad(frames, ((0, 0), (REACH, REACH), (REACH, REACH)), constant_values=beyond)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * REACH, 2 * REACH), axis=(1, 2))
@@ -95,11 +96,11 @@ def around(frames: np.ndarray, row: np.ndarray, column: np.ndarray, beyond: int 
 
 
 def piece(shown: np.ndarray) -> tuple[int, int, int, int]:
-    """The box of what is in one piece with the middle of windows, bool (n, 48, 48), which it is in most of them."""
+    """The box of what is in one piece with the likeliest pixel of windows, bool (n, 48, 48)."""
     often = shown.mean(0) > _SELDOM
     _, pieces = cv2.connectedComponents(cv2.dilate(often.astype(np.uint8), np.ones((5, 3), np.uint8)))
-    middle = pieces[np.unravel_index(shown.mean(0).argmax(), often.shape)]
-    rows, columns = ((often & (pieces == middle)).any(axis).nonzero()[0] - REACH for axis in (1, 0))
+    likeliest = pieces[np.unravel_index(shown.mean(0).argmax(), often.shape)]
+    rows, columns = ((often & (pieces == likeliest)).any(axis).nonzero()[0] - REACH for axis in (1, 0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
@@ -111,13 +112,13 @@ def _with_besides(place: Place, frames: np.ndarray, memory: np.ndarray, backdrop
     column, row = (
         axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in (place.across, place.down)
     )
-    _, first = np.unique(row * _FAR + column, return_index=True)
+    _, first = np.unique(row * FAR + column, return_index=True)
     first = first[((row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH))[first]]
     row, column = row[first], column[first]
-    shown = np.where(frames[first] != backdrop, frames[first], _NO_CODE)
+    shown = np.where(frames[first] != backdrop, frames[first], NOTHING)
     near = around(shown, row, column)
     near = near[np.isin(near, place.colours).any((1, 2))]
-    codes = [code for code in np.unique(near).tolist() if code not in (*place.colours, _NO_CODE)]
+    codes = [code for code in np.unique(near).tolist() if code not in (*place.colours, NOTHING)]
     besides = tuple(code for code in codes if (near == code).mean(0).max() >= _PART)
     if not besides:
         return place
@@ -161,8 +162,8 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
             value = memory[frame, byte].astype(int)
             tried: _Fits = {}
             for slope in SLOPES:
-                counts = np.bincount(place - slope * value + _FAR, minlength=2 * _FAR)
-                tried[Axis(byte, slope, int(counts.argmax()) - _FAR)] = counts.max() / len(shown)
+                counts = np.bincount(place - slope * value + FAR, minlength=2 * FAR)
+                tried[Axis(byte, slope, int(counts.argmax()) - FAR)] = counts.max() / len(shown)
             axis, share = max(tried.items(), key=_share)
             if share >= max(_LIKELY, often.max() + _ABOVE_CHANCE):
                 fits[axis] = max(float(share), fits.get(axis, 0.0))

@@ -16,7 +16,8 @@ from atari_dream.canvas.cells import CELLS, to_cells
 from atari_dream.console.anchors import Anchors
 from atari_dream.console.margins import MARGINS, margins
 from atari_dream.console.mechanics import Dense, DenseBlock, bits_of
-from atari_dream.console.sprites import NOTHING, Sighted
+from atari_dream.console.places import NOTHING
+from atari_dream.console.sprites import Sighted
 from atari_dream.games import HEIGHT, WIDTH
 from atari_dream.layers import ActionEmbedding, silu
 

@@ -13,11 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.margins import margins
-from atari_dream.console.places import REACH, Place
+from atari_dream.console.places import NOTHING, REACH, Place
 from atari_dream.games import HEIGHT, WIDTH
 
-NOTHING = 1
-"""What a shape has where nothing is drawn: palette codes are even."""
 SIDE = 24
 """Rows and columns of the largest shape."""
 JITTER = 8

@@ -22,9 +22,9 @@ from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
 from atari_dream.console.mechanics import Mechanics
 from atari_dream.console.panels import Panel, find_panels
-from atari_dream.console.places import Axis, Place, find_backdrop, find_places
+from atari_dream.console.places import NOTHING, Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
-from atari_dream.console.sprites import NOTHING, Shown, Sighted, Sprites
+from atari_dream.console.sprites import Shown, Sighted, Sprites
 from atari_dream.console.tables import Tables
 from atari_dream.console.tally import Tally
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State
