@@ -43,6 +43,12 @@ def test_its_survey_finds_the_player_and_is_the_same_every_time(plays: list[Play
     assert {PLAYER_X, PLAYER_Y} <= set(told["lively"]) and len(told["changes"][PLAYER_X]) > 1
 
 
+def test_play_in_which_nothing_moves_has_no_places(plays: list[Play]) -> None:
+    still = plays[0]._replace(frames=torch.zeros_like(plays[0].frames))
+    told = Console.survey([still])
+    assert told["places"] == [] and told["panels"] == [] and told["looks"] == 1
+
+
 @torch.no_grad()
 def test_it_draws_what_memory_tells(console: Console, plays: list[Play]) -> None:
     frames, memory = plays[0].frames[:, 10], plays[0].memory[:, 10]

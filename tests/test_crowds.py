@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
+from test_places import played
 
 from atari_dream.console.crowds import find_crowds
 from atari_dream.console.places import Axis, Place, find_backdrop, find_places
-from atari_dream.emulator import Emulator
-from atari_dream.games import get_game
-from atari_dream.players import RandomPlayer
 
 COUNT = 900
 BYTES = ((10, 11), (12, 13), (14, 15))
@@ -76,16 +74,7 @@ def test_what_stands_still_goes_with_no_byte() -> None:
 
 @pytest.mark.slow
 def test_the_shot_of_a_real_game_is_found() -> None:
-    emulator, player = Emulator("space_invaders"), RandomPlayer()
-    player.begin(get_game("space_invaders"), 4, np.random.default_rng(0))
-    frames, memory = [], []
-    for _ in range(1500):
-        emulator.step([player.act(np.empty(0))] * 4)
-        frames.append(emulator.frame)
-        memory.append(emulator.ram)
-        if emulator.over:
-            emulator.reset(3)
-    shown, held = np.stack(frames), np.stack(memory)
+    shown, held = played("space_invaders", 1500)
     backdrop = find_backdrop(shown)
     places = find_places(shown, held, backdrop)
     shot = Axis(87, 1, 0)[:2], Axis(85, 2, 0)[:2]

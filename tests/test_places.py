@@ -26,6 +26,20 @@ def made_up(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return frames, memory
 
 
+def played(game: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and memory of random play."""
+    emulator, player = Emulator(game), RandomPlayer()
+    player.begin(get_game(game), 4, np.random.default_rng(0))
+    frames, memory = [], []
+    for _ in range(steps):
+        emulator.step([player.act(np.empty(0))] * 4)
+        frames.append(emulator.frame)
+        memory.append(emulator.ram)
+        if emulator.over:
+            emulator.reset(3)
+    return np.stack(frames), np.stack(memory)
+
+
 @pytest.fixture(scope="module")
 def found() -> list[Place]:
     frames, memory = made_up()
@@ -84,16 +98,7 @@ def test_where_nothing_goes_with_a_byte_nothing_is_found() -> None:
 
 @pytest.mark.slow
 def test_those_of_a_real_game_are_found() -> None:
-    emulator, player = Emulator("pacman"), RandomPlayer()
-    player.begin(get_game("pacman"), 4, np.random.default_rng(0))
-    frames, memory = [], []
-    for _ in range(900):
-        emulator.step([player.act(np.empty(0))] * 4)
-        frames.append(emulator.frame)
-        memory.append(emulator.ram)
-        if emulator.over:
-            emulator.reset(3)
-    shown = np.stack(frames)
-    found = find_places(shown, np.stack(memory), find_backdrop(shown))
+    frames, memory = played("pacman", 900)
+    found = find_places(frames, memory, find_backdrop(frames))
     her = Axis(10, 1, 0)[:2], Axis(16, 1, 0)[:2]
     assert her in [(place.across[:2], place.down[:2]) for place in found] and len(found) >= 3

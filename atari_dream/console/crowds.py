@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from atari_dream.console.places import FAR, FEWEST, LIVELY, SLOPES, Axis, Place, around, piece
+from atari_dream.console.places import FAR, FEWEST, LIVELY, SLOPES, Axis, Place, around, on_screen, piece
 from atari_dream.games import HEIGHT, WIDTH
 
 _MOST_PIXELS = 250
@@ -83,7 +83,7 @@ def _best(shown: np.ndarray, memory: np.ndarray, used: set[int]) -> _Spot | None
             continue
         for lower, further in _SLACK:
             tried = across._replace(offset=across.offset + further), down._replace(offset=down.offset + lower)
-            column, row = (axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in tried)
+            column, row = (axis.at(memory) for axis in tried)
             seen, near = _at(shown, row, column), _at(close, row, column)
             told = (int(seen.sum()) - int(_at(shown, row[other], column[other]).sum())) / len(shown)
             if told > most and seen.sum() >= _SURE * near.sum() and _various(row[seen], column[seen]):
@@ -118,9 +118,8 @@ def _likely(shown: np.ndarray, memory: np.ndarray, used: set[int]) -> list[Axis]
 
 def _at(shown: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     """What frames show, bool (n, 210, 160), at a pixel each, bool (n,); nothing beside the screen."""
-    inside = (row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH)
     every = np.arange(len(shown))
-    return inside & shown[every, row.clip(0, HEIGHT - 1), column.clip(0, WIDTH - 1)]
+    return on_screen(row, column) & shown[every, row.clip(0, HEIGHT - 1), column.clip(0, WIDTH - 1)]
 
 
 def _various(*coordinates: np.ndarray) -> bool:

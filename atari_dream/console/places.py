@@ -33,6 +33,10 @@ class Axis(NamedTuple):
     slope: int
     offset: int
 
+    def at(self, memory: np.ndarray) -> np.ndarray:
+        """The coordinate, int64 (N,), by memory, uint8 (N, 128); it may be off the screen."""
+        return self.offset + self.slope * memory[:, self.byte].astype(int)
+
 
 class Place(NamedTuple):
     """Where something stands, and the palette codes that it shows.
@@ -88,6 +92,11 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
     return [_with_besides(place, frames, memory, backdrop) for place in places.values()]
 
 
+def on_screen(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Which rows and columns, int64 (n,), are of pixels of the screen, bool (n,)."""
+    return (row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH)
+
+
 def around(frames: np.ndarray, row: np.ndarray, column: np.ndarray, beyond: int = NOTHING) -> np.ndarray:
     """What is around a pixel of each frame, (n, 48, 48) of (n, 210, 160); `beyond` where that is off the screen."""
     padded = np.pad(frames, ((0, 0), (REACH, REACH), (REACH, REACH)), constant_values=beyond)
@@ -109,11 +118,9 @@ def _with_besides(place: Place, frames: np.ndarray, memory: np.ndarray, backdrop
 
     They are at the same pixel of it wherever it stands. So each position counts once.
     """
-    column, row = (
-        axis.offset + axis.slope * memory[:, axis.byte].astype(int) for axis in (place.across, place.down)
-    )
+    row, column = place.down.at(memory), place.across.at(memory)
     _, first = np.unique(row * FAR + column, return_index=True)
-    first = first[((row >= 0) & (row < HEIGHT) & (column >= 0) & (column < WIDTH))[first]]
+    first = first[on_screen(row, column)[first]]
     row, column = row[first], column[first]
     shown = np.where(frames[first] != backdrop, frames[first], NOTHING)
     near = around(shown, row, column)

@@ -241,7 +241,7 @@ class Sprites(nn.Module):
 def stands_at(axes: Tensor, memory: Tensor) -> Tensor:
     """Row and column of places, int64 (B, S, 2), by their axes, int64 (S, 2, 3), and memory, uint8 (B, 128)."""
     byte, slope, offset = axes.unbind(-1)
-    return memory.long().index_select(1, byte.flatten()).view(-1, *byte.shape) * slope + offset
+    return memory.long().index_select(1, byte.flatten()).view(len(memory), *byte.shape) * slope + offset
 
 
 def shows(colours: Tensor, frame: Tensor, backdrop: Tensor) -> Tensor:

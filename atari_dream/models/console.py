@@ -227,7 +227,7 @@ class Console(Predictor):
             "changes": find_changes(memory[:, :-1][played], memory[:, 1:][played]),
             "lively": np.flatnonzero((every != every[0]).any(0)).tolist() or [0],
             "places": places,
-            "looks": int((sprites.shapes != NOTHING).flatten(2).any(-1).sum(1).max()) or 1,
+            "looks": max([1, *(sprites.shapes != NOTHING).flatten(2).any(-1).sum(1).tolist()]),
             "hues": find_hues(frames[play.valid], every, backdrop),
             "panels": find_panels(places, torch.from_numpy(shown), torch.from_numpy(held), backdrop),
         }
