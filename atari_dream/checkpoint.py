@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from atari_dream.bundled import bundled_checkpoint
 from atari_dream.doubt import Doubt, load_doubt
+from atari_dream.eight_bits import packed, unpacked
 from atari_dream.errors import UsageError, unknown
 from atari_dream.files import FORMAT, read_json, sha256, whole, write_json
 from atari_dream.games import FRAME_SKIP, get_game
@@ -51,13 +52,18 @@ def save_checkpoint(
         config: What it was built with beyond its domain.
         metrics: What is known of its quality and its training.
         data: Hash of the store it learnt from.
-        dtype: Floating-point type of the stored parameters; buffers keep theirs.
+        dtype: Type of the stored parameters, floating-point or int8, as `eight_bits` has it; buffers keep theirs.
     """
     parameters = dict(predictor.named_parameters())
-    tensors = {
-        name: tensor.to("cpu", dtype if name in parameters else tensor.dtype).contiguous()
-        for name, tensor in predictor.state_dict().items()
-    }
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in predictor.state_dict().items():
+        kept = tensor.to("cpu").contiguous()
+        if name not in parameters:
+            tensors[name] = kept
+        elif dtype == torch.int8:
+            tensors |= packed(name, kept)
+        else:
+            tensors[name] = kept.to(dtype)
     with whole(path) as fresh:
         fresh.mkdir()
         save_file(tensors, fresh / "weights.safetensors")
@@ -95,7 +101,7 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Predictor
     }
     predictor = create_model(description["model"], Domain(**fields), **description["config"])
     try:
-        predictor.load_state_dict(load_file(weights))
+        predictor.load_state_dict(unpacked(load_file(weights)))
     except RuntimeError as error:
         raise UsageError(f"checkpoint {path} does not fit model {description['model']!r}: {error}") from None
     predictor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

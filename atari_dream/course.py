@@ -23,8 +23,8 @@ from atari_dream.windows import Windows
 _COLOUR_WEIGHT = 0.1
 _SURVEY_CLIPS, _SURVEY_STEPS = 200, 16
 _PRIMED_WINDOWS, _PRIMED_STEPS = 16, 48
-_BRANCHES, _BRANCH_STEPS, _COUNTED = 8, 64, 24
-_WEAR = 12
+_BRANCHES, _BRANCH_STEPS, _COUNTED = 16, 24, 32
+_WEAR = 6
 """Steps that are learnt from for each that is played meanwhile: what is gone over more often is learnt by heart."""
 
 

@@ -35,19 +35,9 @@ TEST_STEPS = {
 RANDOM_STEPS, MIXED_STEPS = 100_000, 200_000
 DOUBT_STEPS, DOUBT_STARTS = 120_000, 1_200
 TEST_SEED, DOUBT_SEED, MIXED_SEED = 9_000_000, 7_000_000, 100_000
-MODELS = dict.fromkeys(TEST_STEPS, "console") | {"pacman": "vivid"}
-"""By game, what does best in it."""
-ON_CPU = {
-    "vivid": "--batch 4 --context 10 --horizon 3 --prime 15000 --learning-rate 0.006 "
-    "--minutes 21 --clock cpu --workers 0 --validate-every 300",
-    "console": "--batch 1024 --prime 150000 --learning-rate 0.0015 "
-    "--minutes 55 --clock cpu --workers 0 --validate-every 400",
-}
-ON_GPU = {
-    "vivid": "--batch 64 --context 16 --horizon 8 --prime 20000 --learning-rate 0.004 "
-    "--minutes 17 --workers 6 --validate-every 800",
-    "console": "--batch 4096 --prime 400000 --minutes 17 --workers 6 --validate-every 3000 --precision 32-true",
-}
+MODEL = "console"
+ON_CPU = "--batch 1024 --prime 100000 --learning-rate 0.0015 --minutes 75 --clock cpu --workers 0 --validate-every 400"
+ON_GPU = "--batch 4096 --prime 400000 --minutes 17 --workers 6 --validate-every 3000 --precision 32-true"
 
 
 def main(arguments: list[str]) -> None:
@@ -116,27 +106,25 @@ def make_store(game: str) -> Path:
 
 
 def make_weights(game: str) -> None:
-    """Records and trains; the best checkpoint, its weights in float16, is the next revision, unless one has no card."""
+    """Records and trains; the best checkpoint, in eight bits, is the next revision, unless one has no card."""
     known = revisions(game)
     if not known or (bundled_checkpoint(game) / "drift.json").exists():
         revision = f"r{1 + max((int(name[1:]) for name in known), default=0)}"
         out = WORK / f"{game}-{revision}"
         begun = " --resume" * Path(f"{out}.training/state.pt").exists()
-        settings = (ON_GPU if torch.cuda.is_available() else ON_CPU)[MODELS[game]]
-        run(
-            f"train --model {MODELS[game]} --game {game} --data {make_store(game)} {settings} --out {out}{begun}"
-        )
+        settings = ON_GPU if torch.cuda.is_available() else ON_CPU
+        run(f"train --model {MODEL} --game {game} --data {make_store(game)} {settings} --out {out}{begun}")
         bundle(out, ROOT / game / "weights" / revision)
     make_card(game)
 
 
 def bundle(checkpoint: Path, folder: Path) -> None:
-    """Copies a checkpoint with its weights in float16, and certifies what they dream."""
+    """Copies a checkpoint with its weights in eight bits, and certifies what they dream."""
     config = read_json(checkpoint / "config.json", "checkpoint")
     metrics = read_json(checkpoint / "metrics.json", "checkpoint")
     predictor = load_checkpoint(checkpoint)
     save_checkpoint(
-        folder, predictor, config["model"], config["config"], metrics, config["data_sha256"], torch.float16
+        folder, predictor, config["model"], config["config"], metrics, config["data_sha256"], torch.int8
     )
     write_certificate(folder, load_checkpoint(folder), bundled_pool(config["domain"]["game"]))
 

@@ -100,6 +100,24 @@ def test_parameters_can_be_stored_at_half_the_size_and_buffers_stay(tmp_path: Pa
         assert torch.equal(tensor, expected.bfloat16().float() if name in parameters else expected)
 
 
+def test_matrices_can_be_stored_in_eight_bits_and_come_back_within_half_a_step(tmp_path: Path) -> None:
+    paths = [save(tmp_path / str(dtype), fresh(), dtype=dtype) for dtype in (torch.int8, torch.float16)]
+    small, half = ((path / "weights.safetensors").stat().st_size for path in paths)
+    assert small < half
+    parameters, loaded = dict(fresh().named_parameters()), load_checkpoint(paths[0])
+    for name, tensor in loaded.state_dict().items():
+        expected = fresh().state_dict()[name]
+        assert tensor.dtype == expected.dtype and tensor.shape == expected.shape
+        if name not in parameters:
+            assert torch.equal(tensor, expected)
+        elif tensor.ndim > 1:
+            step = expected.flatten(1).abs().amax(1) / 127
+            assert ((tensor - expected).flatten(1).abs() <= 0.56 * step[:, None] + 1e-7).all()
+            assert not torch.equal(tensor, expected)
+        else:
+            assert torch.equal(tensor, expected.half().float())
+
+
 def test_what_is_saved_again_takes_the_old_ones_place(saved: Path, pool: StartPool) -> None:
     first = open_predictor(str(saved), pool)
     assert open_predictor(str(saved), pool).predictor is first.predictor

@@ -1,6 +1,7 @@
 """Console: built and primed as real play suggests, it draws what memory tells, and learns single steps."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from atari_dream import noise
 from atari_dream.canvas.cells import to_cells
 from atari_dream.checkpoint import load_checkpoint
 from atari_dream.console.branches import Branches, Play
+from atari_dream.console.reader import Reader
 from atari_dream.drills import Drills, Lanes, noted
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
@@ -29,15 +31,21 @@ def plays(store: EpisodeStore) -> list[Play]:
 
 
 @pytest.fixture(scope="module")
-def console(plays: list[Play], domain: Domain) -> Console:
+def told(plays: list[Play]) -> dict[str, Any]:
+    return Console.survey(plays)
+
+
+@pytest.fixture(scope="module")
+def console(plays: list[Play], domain: Domain, told: dict[str, Any]) -> Console:
     torch.manual_seed(0)
-    made = Console(domain, **SMALL, **Console.survey(plays))
+    made = Console(domain, **SMALL, **told)
     made.prime(plays)
     return made
 
 
-def test_its_survey_finds_the_player_and_is_the_same_every_time(plays: list[Play]) -> None:
-    told = Console.survey(plays)
+def test_its_survey_finds_the_player_and_is_the_same_every_time(
+    plays: list[Play], told: dict[str, Any]
+) -> None:
     assert told == Console.survey(plays)
     assert any((place.across.byte, place.down.byte) == (PLAYER_X, PLAYER_Y) for place in told["places"])
     assert {PLAYER_X, PLAYER_Y} <= set(told["lively"]) and len(told["changes"][PLAYER_X]) > 1
@@ -87,6 +95,27 @@ def test_a_frame_that_is_given_is_shown_and_memory_stays(console: Console, start
     given = console.show(state, frame, mask)
     assert torch.equal(given[0][mask], frame[mask]) and torch.equal(given[0][~mask], state[0][~mask])
     assert torch.equal(given[2], state[2])
+
+
+def test_both_readers_are_asked_and_taught(
+    plays: list[Play], domain: Domain, told: dict[str, Any], starts: Start
+) -> None:
+    torch.manual_seed(0)
+    made = Console(domain, **SMALL, second=16, **told)
+    made.prime(plays)
+    other = cast(Reader, made.others[0])
+    drills = Drills(made, noted(made, plays[:1]))
+    drills(Lanes(torch.arange(16)), noise.key_of(torch.arange(16)), 0.0)[0]["model"].backward()
+    for reader in (made.reader, other):
+        assert reader.recall.weight.grad is not None and reader.recall.weight.grad.any()
+    with torch.no_grad():
+        before = made.init(starts)[2]
+        place = told["lively"].index(PLAYER_X)
+        sure = 40 * other.tell.weight[77, :, 0, 0]
+        other.leave.bias.view(len(told["lively"]), -1)[place] = sure
+        assert (made.init(starts)[2][:, PLAYER_X] == 77).all() and not (before[:, PLAYER_X] == 77).all()
+        made.reader.leave.bias.view(len(told["lively"]), -1)[place] = -2 * sure
+        assert not (made.init(starts)[2][:, PLAYER_X] == 77).any()
 
 
 def test_drills_teach_all_parts(console: Console, plays: list[Play]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    "bootstrap design errors losses noise palette",
+    "bootstrap design eight_bits errors losses noise palette",
     "episode files games metrics objects observation",
     "emulator episode_writer events players predictor processes training_config",
     "critics doubt dream episodes layers outcomes reference registry starts",

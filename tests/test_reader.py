@@ -22,14 +22,14 @@ def scenes(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return frames, memory
 
 
-def clues(reader: Reader, frames: torch.Tensor) -> Clues:
+def seen(reader: Reader, frames: torch.Tensor) -> tuple[torch.Tensor, Clues]:
     profiles, cells = reader.profile(frames)
     nothing = Sighted(
         torch.zeros(len(frames), CONTEXT, 1, 2).byte(), torch.zeros(len(frames), CONTEXT, 1).bool()
     )
     actions = torch.zeros(len(frames), CONTEXT, dtype=torch.uint8)
     sketches = reader.sketched(profiles)[:, None].expand(-1, CONTEXT, -1)
-    return Clues(sketches, cells, nothing, actions)
+    return sketches, Clues(cells, nothing, actions)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def reader() -> Reader:
     for _ in range(60):
         for chosen in torch.randperm(COUNT).split(150):
             optimizer.zero_grad()
-            made.nll(clues(made, frames[chosen]), memory[chosen]).mean().backward()
+            made.nll(*seen(made, frames[chosen]), memory[chosen]).mean().backward()
             optimizer.step()
     return made.requires_grad_(False)
 
@@ -62,13 +62,13 @@ def test_profiles_count_pixels_by_column_and_row(reader: Reader) -> None:
 
 def test_it_reads_what_is_shown_of_frames_that_it_never_saw(reader: Reader) -> None:
     frames, memory = scenes(seed=1)
-    read = reader.likeliest(reader(clues(reader, frames)), torch.zeros(COUNT, 128, 256))
+    read = reader.likeliest(reader(*seen(reader, frames)), torch.zeros(COUNT, 128, 256))
     assert ((read[:, COLUMN].int() - memory[:, COLUMN].int()).abs() <= 1).float().mean() > 0.9
 
 
 def test_what_never_changes_is_known(reader: Reader) -> None:
     frames, _ = scenes()
-    read = reader.likeliest(reader(clues(reader, frames)), torch.zeros(COUNT, 128, 256))
+    read = reader.likeliest(reader(*seen(reader, frames)), torch.zeros(COUNT, 128, 256))
     assert (read[:, SCORE] == 7).all() and not read[:, :COLUMN].any()
 
 
@@ -76,5 +76,5 @@ def test_what_a_cell_shows_is_believed(reader: Reader) -> None:
     frames, _ = scenes(seed=2)
     against = torch.ones(COUNT, 128, 256)
     against[:, COLUMN, 99] = 0
-    read = reader.likeliest(reader(clues(reader, frames)), 20 * against)
+    read = reader.likeliest(reader(*seen(reader, frames)), 20 * against)
     assert (read[:, COLUMN] == 99).float().mean() > 0.9 and (read[:, SCORE] == 7).all()

@@ -1,8 +1,10 @@
 """Play that branches off recorded games, with the console's memory.
 
-Recordings keep emulator states. From any of them the game goes on: as it was recorded, or after a while with random
-actions held, which change within a step in few branches only, as sticky actions do. So memory, which no recording needs
-to hold, comes for free, and there is always more to learn from.
+Recordings keep emulator states. From any of them the game goes on: as it was recorded, but for steps that are held for
+another one, or after a while with random actions held, which change within a step in few branches only, as sticky
+actions do. Branches are told after a detour, so that next to nothing is told twice: what is seen again and again is
+known by heart, hidden bytes included. So memory, which no recording needs to hold, comes for free, and there is always
+more to learn from.
 """
 
 from typing import NamedTuple
@@ -18,7 +20,9 @@ from atari_dream.errors import UsageError
 from atari_dream.games import HEIGHT, WIDTH, get_game
 from atari_dream.players import RandomPlayer
 
-_FAITHFUL, _FICKLE = 0.5, 0.125
+_FAITHFUL, _FICKLE, _SLIP = 0.5, 0.125, 0.05
+_DETOUR = 9
+"""Detours are of up to two to so many steps, short ones as often as long ones."""
 
 
 class Play(NamedTuple):
@@ -89,24 +93,30 @@ class Branches(Dataset[Play]):
         return Play(*(torch.from_numpy(np.stack(column)) for column in columns))
 
     def _branch(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """One branch, the columns of a `Play`."""
-        index = int(rng.choice(self._episodes, p=self._odds))
-        steps = self._store.read(index, "state_steps")
-        place = int(rng.integers(len(steps)))
+        """One branch, the columns of a `Play`: of a game that is not over when its detour is."""
         emulator = self._emulator = self._emulator or Emulator(self._store.game)
-        emulator.restore(self._store.read(index, "states", place, place + 1)[0])
-        return self._played(emulator, self._script(index, int(steps[place]), rng))
+        while True:
+            detour = (int(2 ** (_DETOUR * rng.random())) - 1) * self._frame_skip
+            index = int(rng.choice(self._episodes, p=self._odds))
+            steps = self._store.read(index, "state_steps")
+            place = int(rng.integers(len(steps)))
+            emulator.restore(self._store.read(index, "states", place, place + 1)[0])
+            script = self._script(index, int(steps[place]), detour + self._length * self._frame_skip, rng)
+            emulator.step(script[:detour])
+            if not emulator.over:
+                return self._played(emulator, script[detour:])
 
-    def _script(self, index: int, step: int, rng: np.random.Generator) -> np.ndarray:
-        """ALE codes of a branch's emulator frames, uint8 (L * frame_skip,)."""
-        frames = self._length * self._frame_skip
+    def _script(self, index: int, step: int, frames: int, rng: np.random.Generator) -> np.ndarray:
+        """ALE codes of emulator frames from a recorded step on, uint8 (frames,)."""
         recorded = self._store.read(index, "actions")[step:].repeat(self._store.frame_skip)[:frames]
+        whole = recorded[: len(recorded) // self._frame_skip * self._frame_skip].reshape(-1, self._frame_skip)
+        slipped = whole.repeat(1 + (rng.random(len(whole)) < _SLIP), axis=0).ravel()
         faithful = frames if rng.random() < _FAITHFUL else int(rng.integers(frames))
         hold = 1 if rng.random() < _FICKLE else self._frame_skip
         player = RandomPlayer()
         player.begin(get_game(self._store.game), hold, rng)
         script = np.array([player.act(np.empty(0)) for _ in range(0, frames, hold)], np.uint8).repeat(hold)
-        script[: min(faithful, len(recorded))] = recorded[:faithful]
+        script[: min(faithful, len(slipped))] = slipped[:faithful]
         return script
 
     def _played(self, emulator: Emulator, script: np.ndarray) -> tuple[np.ndarray, ...]:

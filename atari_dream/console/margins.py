@@ -6,8 +6,8 @@ from torch import Tensor
 from atari_dream.games import HEIGHT, WIDTH
 
 MARGINS = WIDTH + HEIGHT
-_BITS, _TOGETHER = 10, 6
-"""Bits of a digit, which hold any count of a column, and digits of a number."""
+_BITS, _TOGETHER = 10, 4
+"""Bits of a digit, which hold any count of a column, and digits of a number: onnxruntime adds up in float64."""
 _FULL = 2**_BITS - 1
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from atari_dream.games import HEIGHT, WIDTH
 
 SLOPES = (1, -1, 2, -2)
+NO_FINE = -1
 FAR = 1024
 """More pixels than a coordinate may be from a multiple of a byte."""
 _SURE, _LIKELY, _ABOVE_CHANCE, _CONSTANT = 0.8, 0.6, 0.15, 0.9
@@ -27,15 +28,27 @@ REACH = 24
 
 
 class Axis(NamedTuple):
-    """A coordinate on the screen: `offset + slope * memory[byte]`; with slope 0 it is the same in all frames."""
+    """A coordinate on the screen: `offset + slope * memory[byte]`; with slope 0 it is the same in all frames.
+
+    A program that waits in turns of 15 pixels before it draws keeps the turns in one byte, and how many pixels to the
+    left of there it draws in the higher half of another: from -8 to 7, as the console's motion registers take it.
+
+    Attributes:
+        byte: Which tells it.
+        slope: Pixels for each of the byte's.
+        offset: Pixels when the byte is 0.
+        fine: Byte whose higher half is taken from it, or `NO_FINE`.
+    """
 
     byte: int
     slope: int
     offset: int
+    fine: int = NO_FINE
 
     def at(self, memory: np.ndarray) -> np.ndarray:
         """The coordinate, int64 (N,), by memory, uint8 (N, 128); it may be off the screen."""
-        return self.offset + self.slope * memory[:, self.byte].astype(int)
+        coarse = self.offset + self.slope * memory[:, self.byte].astype(int)
+        return coarse if self.fine == NO_FINE else coarse - finely(memory[:, self.fine])
 
 
 class Place(NamedTuple):
@@ -90,6 +103,11 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
         colours = tuple(code for code, both in fits.items() if _goes_with(across, down, *both))
         places.setdefault((across.byte, down.byte), Place(across, down, colours))
     return [_with_besides(place, frames, memory, backdrop) for place in places.values()]
+
+
+def finely(value: np.ndarray) -> np.ndarray:
+    """Pixels to the left that the higher half of bytes, uint8, asks for: int64, -8 to 7."""
+    return (value.astype(int) // 16 + 8) % 16 - 8
 
 
 def on_screen(row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -33,16 +33,14 @@ _SPOKEN = 8.0
 
 
 class Clues(NamedTuple):
-    """What memory is read off.
+    """What memory is read off, beside what a reader remembers of the frames.
 
     Attributes:
-        sketches: What is remembered of the frames, (B, C, n), oldest first.
         cells: How many pixels of each cell of the last differ from the backdrop, uint8 (B, 600).
         sighted: Where things are seen in the frames, (B, C, S, ...).
         actions: The last ALE code of each step, uint8 (B, C).
     """
 
-    sketches: Tensor
     cells: Tensor
     sighted: Sighted
     actions: Tensor
@@ -125,11 +123,11 @@ class Reader(nn.Module):
         """What is remembered of frames, (..., n), by what describes them, uint8 (..., PROFILE)."""
         return silu(self.sketch(profiles.clamp(max=_MANY).float().sqrt() / 2))
 
-    def forward(self, clues: Clues) -> Tensor:
-        """Logits of each byte that ever changes, (B, n, 256)."""
+    def forward(self, sketches: Tensor, clues: Clues) -> Tensor:
+        """Logits of each byte that ever changes, (B, n, 256); sketches are (B, C, n), oldest first."""
         lanes = len(clues.cells)
         x = (
-            self.recall(clues.sketches.flatten(1))
+            self.recall(sketches.flatten(1))
             + self.still((clues.cells > 0).float())
             + self.anchors.seen(clues.sighted)
         )
@@ -138,9 +136,9 @@ class Reader(nn.Module):
         told = self.tell(self.leave(units).view(lanes, len(self.bytes), -1)).float()
         return self.anchors.near(told, units, clues.sighted)
 
-    def nll(self, clues: Clues, memory: Tensor) -> Tensor:
+    def nll(self, sketches: Tensor, clues: Clues, memory: Tensor) -> Tensor:
         """Nats of memory, uint8 (B, 128): (B,)."""
-        logits = self(clues)
+        logits = self(sketches, clues)
         held = memory.index_select(1, self.bytes).long()
         return F.cross_entropy(logits.flatten(0, 1), held.flatten(), reduction="none").view(held.shape).sum(1)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.margins import margins
-from atari_dream.console.places import NOTHING, REACH, Place
+from atari_dream.console.places import NO_FINE, NOTHING, REACH, Place
 from atari_dream.games import HEIGHT, WIDTH
 
 SIDE = 24
@@ -49,7 +49,8 @@ class Sighted(NamedTuple):
     """Where things are seen by their colours alone, without memory.
 
     Attributes:
-        value: What the bytes of a place would be if its first row and column were as usual, uint8 (B, S, 2).
+        value: What the bytes of a place would be if its first row and column were as usual, or pixels where one byte
+            does not tell, uint8 (B, S, 2).
         there: Whether anything is seen, bool (B, S).
     """
 
@@ -95,7 +96,7 @@ class Sprites(nn.Module):
         for place, told in enumerate(places):
             alone[place, list(told.colours)] = True
             colours[place, list(told.colours + told.besides)] = True
-        axes = torch.tensor([[told.down, told.across] for told in places], dtype=torch.int64).view(-1, 2, 3)
+        axes = torch.tensor([[told.down, told.across] for told in places], dtype=torch.int64).view(-1, 2, 4)
         self.register_buffer("colours", colours, persistent=False)
         self.register_buffer("alone", alone, persistent=False)
         self.register_buffer("axes", axes, persistent=False)
@@ -157,10 +158,9 @@ class Sprites(nn.Module):
         some = margins(loose, self.own, rows[:, :, None] & columns[:, None]) > 0
         in_column, in_row = some.int().split([WIDTH, HEIGHT], dim=-1)
         first = torch.stack([in_row.argmax(-1), in_column.argmax(-1)], -1)
-        slope, offset = self.axes[..., 1], self.axes[..., 2]
-        value = torch.div(
-            first - self.usual - offset, torch.where(slope == 0, 1, slope), rounding_mode="floor"
-        )
+        _, slope, offset, fine = self.axes.unbind(-1)
+        each = torch.where((slope == 0) | (fine != NO_FINE), 1, slope)
+        value = torch.div(first - self.usual - offset, each, rounding_mode="floor")
         return Sighted(value.clamp(0, 255).to(torch.uint8), some.any(-1))
 
     def like_sprites(self, frame: Tensor) -> Tensor:
@@ -239,9 +239,14 @@ class Sprites(nn.Module):
 
 
 def stands_at(axes: Tensor, memory: Tensor) -> Tensor:
-    """Row and column of places, int64 (B, S, 2), by their axes, int64 (S, 2, 3), and memory, uint8 (B, 128)."""
-    byte, slope, offset = axes.unbind(-1)
-    return memory.long().index_select(1, byte.flatten()).view(len(memory), *byte.shape) * slope + offset
+    """Row and column of places, int64 (B, S, 2), by their axes, int64 (S, 2, 4), and memory, uint8 (B, 128)."""
+    byte, slope, offset, fine = axes.unbind(-1)
+    coarse, left = (
+        memory.long().index_select(1, part.flatten()).view(len(memory), *part.shape)
+        for part in (byte, fine.clamp(min=0))
+    )
+    left = torch.remainder(torch.div(left, 16, rounding_mode="floor") + 8, 16) - 8
+    return coarse * slope + offset - torch.where(fine == NO_FINE, 0, left)
 
 
 def shows(colours: Tensor, frame: Tensor, backdrop: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.canvas.cells import to_cells, to_frame
+from atari_dream.console.bands import find_bands
 from atari_dream.console.branches import Play
 from atari_dream.console.changes import ADD, BYTES, find_changes
 from atari_dream.console.crowds import find_crowds
@@ -22,7 +23,7 @@ from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
 from atari_dream.console.mechanics import Mechanics
 from atari_dream.console.panels import Panel, find_panels
-from atari_dream.console.places import NOTHING, Axis, Place, find_backdrop, find_places
+from atari_dream.console.places import NO_FINE, NOTHING, Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
 from atari_dream.console.sprites import Shown, Sighted, Sprites
 from atari_dream.console.tables import Tables
@@ -78,6 +79,8 @@ class Console(Predictor):
         width: Units of the network that lets memory go on.
         blocks: Its residual blocks.
         sight: Units of the network that reads memory.
+        second: Units of another one, which errs elsewhere; 0 for none. Both are believed alike, as in Lakshminarayanan
+            et al. (2017), "Simple and scalable predictive uncertainty estimation using deep ensembles".
         drawing: Units of the network that tells which shapes are shown.
         looks: The most shapes of a place.
         pictures: The most pictures of cells.
@@ -96,9 +99,10 @@ class Console(Predictor):
     def __init__(
         self,
         domain: Domain,
-        width: int = 304,
+        width: int = 384,
         blocks: int = 3,
-        sight: int = 304,
+        sight: int = 448,
+        second: int = 0,
         drawing: int = 128,
         looks: int = 32,
         pictures: int = 2048,
@@ -119,9 +123,12 @@ class Console(Predictor):
             (place, side, list(lively).index(axis.byte))
             for place, stand in enumerate(stands)
             for side, axis in enumerate((stand.down, stand.across))
-            if axis.slope
+            if axis.slope and axis.fine == NO_FINE
         ]
-        self.reader = Reader(lively, axes, len(stands), self.context, width=sight)
+        self.reader, *others = (
+            Reader(lively, axes, len(stands), self.context, width=units) for units in (sight, second) if units
+        )
+        self.others = nn.ModuleList(others)
         self.sprites = Sprites(stands, looks)
         self.looks = Looks(lively, len(stands), looks, drawing)
         self.tables = Tables(pictures)
@@ -182,17 +189,20 @@ class Console(Predictor):
         before, after = flat.memory[step - 1], flat.memory[step]
         shown = Shown(*(part[step].long() for part in (flat.look, flat.down, flat.across)))
         near = torch.arange(1 - self.context, window.shape[1], device=window.device)
-        run = self.reader.sketched(flat.profiles[window[:, :1] + near])
-        sketches = run.unfold(1, self.context, 1).flatten(0, 1).transpose(1, 2)
+        runs = flat.profiles[window[:, :1] + near]
         window = window.flatten()
         context = window[:, None] + near[: self.context]
         sighted = Sighted(flat.value[context], flat.there[context])
         acted = flat.actions[context][..., -1]
-        clues = Clues(sketches, flat.cells[window], sighted, acted)
+        clues = Clues(flat.cells[window], sighted, acted)
+        read = (
+            reader.nll(_runs(reader.sketched(runs), self.context), clues, flat.memory[window])
+            for reader in self._readers()
+        )
         return {
             "memory": self.mechanics.nll(before, flat.actions[step], after),
             "looks": self.looks.nll(before, after, shown),
-            "read": self.reader.nll(clues, flat.memory[window]),
+            "read": torch.stack(list(read)).sum(0),
         }
 
     @torch.no_grad()
@@ -221,6 +231,7 @@ class Console(Predictor):
         shown, held, backdrop = shown[some], every[some], find_backdrop(shown[some])
         places = find_places(shown, held, backdrop)
         places += find_crowds(shown, held, backdrop, places)
+        places += find_bands(frames[play.valid], every, backdrop, places)
         sprites = Sprites(places, _MOST_LOOKS)
         sprites.learn(backdrop, [(torch.from_numpy(shown), torch.from_numpy(held))])
         return {
@@ -257,7 +268,9 @@ class Console(Predictor):
     def _read(self, frames: Tensor, actions: Tensor, lives: Tensor) -> Tensor:
         """Memory, uint8 (B, 128), as the context, the lives and what single cells of its last frame show tell it."""
         frame = frames[:, -1]
-        logits = self.reader(self._clues(frames, actions))
+        profiles, clues = self._clues(frames, actions)
+        told = (reader(reader.sketched(profiles), clues) for reader in self._readers())
+        logits = torch.stack(list(told)).mean(0)
         against = _LIVES * self.tally.against(lives)
         memory = self.reader.likeliest(logits, against)
         plain = self.hues.plain(frame, memory)
@@ -268,7 +281,10 @@ class Console(Predictor):
             memory = self.reader.likeliest(logits, against)
         return memory
 
-    def _clues(self, frames: Tensor, actions: Tensor) -> Clues:
+    def _readers(self) -> list[Reader]:
+        return [self.reader, *(cast(Reader, other) for other in self.others)]
+
+    def _clues(self, frames: Tensor, actions: Tensor) -> tuple[Tensor, Clues]:
         """What frames, uint8 (B, C, 210, 160), and actions, uint8 (B, C, frame_skip), tell of memory."""
         every = [frames[:, place] for place in range(frames.shape[1])]
         profiles, cells = (
@@ -276,7 +292,7 @@ class Console(Predictor):
         )
         seen = zip(*map(self.sprites.sighted, every), strict=True)
         sighted = Sighted(*(torch.stack(parts, 1) for parts in seen))
-        return Clues(self.reader.sketched(profiles), cells[:, -1], sighted, actions[..., -1])
+        return profiles, Clues(cells[:, -1], sighted, actions[..., -1])
 
     def _behind(self, frames: Tensor, memory: Tensor) -> Tensor:
         """What is behind the sprites in the last of frames, uint8 (B, C, 210, 160): seen before, or told by memory."""
@@ -301,3 +317,8 @@ class Console(Predictor):
 
 def _joined(clips: Iterable[Play]) -> Play:
     return Play(*(torch.cat(parts) for parts in zip(*clips, strict=True)))
+
+
+def _runs(sketches: Tensor, context: int) -> Tensor:
+    """Sketches of each window, (M * G, C, n), of those of rows of windows, (M, C + G - 1, n)."""
+    return sketches.unfold(1, context, 1).flatten(0, 1).transpose(1, 2)
