@@ -61,7 +61,9 @@ def make_doubt(game: str) -> None:
         draw_starts(game, WORK / f"{game}-doubt", DOUBT_STEPS, DOUBT_SEED, DOUBT_STARTS, pool)
     weights = bundled_checkpoint(game)
     report = WORK / f"{game}-{weights.name}-doubt"
-    run(f"doubt --game {game} --checkpoint {weights} --starts {pool} --device cpu --out {report}")
+    run(
+        f"doubt --game {game} --checkpoint {os.path.relpath(weights)} --starts {pool} --device cpu --out {report}"
+    )
 
 
 def make_card(game: str) -> None:

@@ -23,7 +23,7 @@ def made_up(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     frames = np.full((COUNT, 210, 160), CROWD[0], np.uint8)
     for top, (turns, fine) in ROWS.items():
         memory[:, turns], memory[:, fine] = rng.integers(2, 8, COUNT), rng.integers(0, 256, COUNT)
-        left = 9 + 15 * memory[:, turns].astype(int) - finely(memory[:, fine])
+        left = 9 + 15 * memory[:, turns].astype(int) - finely(memory[:, fine].astype(int))
         for frame, column in zip(frames, left, strict=True):
             if rng.random() < 0.5:
                 code = CROWD[2] if rng.random() < 0.1 else CROWD[1]
@@ -38,7 +38,7 @@ def found() -> list[Place]:
 
 
 def test_half_a_byte_is_from_minus_8_to_7() -> None:
-    assert finely(np.array([0x00, 0x0F, 0x10, 0x7F, 0x80, 0xF0], np.uint8)).tolist() == [0, 0, 1, 7, -8, -1]
+    assert finely(np.array([0x00, 0x0F, 0x10, 0x7F, 0x80, 0xF0])).tolist() == [0, 0, 1, 7, -8, -1]
 
 
 def test_each_is_found_by_both_of_its_bytes(found: list[Place]) -> None:

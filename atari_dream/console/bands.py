@@ -15,7 +15,6 @@ import numpy as np
 from atari_dream.console.places import (
     FEWEST,
     NO_FINE,
-    NOTHING,
     REACH,
     Axis,
     Place,
@@ -23,6 +22,8 @@ from atari_dream.console.places import (
     finely,
     on_screen,
     piece,
+    standing_out,
+    untaken,
 )
 
 _TURN = 15
@@ -57,9 +58,8 @@ def find_bands(
         backdrop: What pixels mostly show, uint8 (210, 160).
         places: Those that are known.
     """
-    loose = np.where(frames != backdrop, frames, NOTHING)
-    taken = {NOTHING, *(code for place in places for code in place.colours)}
-    bands = [band for code in np.unique(loose).tolist() if code not in taken for band in _bands(loose, code)]
+    loose = standing_out(frames, backdrop)
+    bands = [band for code in untaken(loose, places) for band in _bands(loose, code)]
     told = [_across(band, memory) for band in bands]
     votes = Counter(axis.fine - axis.byte for axes in told for axis in axes)
     found: dict[int, Place] = {}
@@ -99,7 +99,7 @@ def _across(band: _Band, memory: np.ndarray) -> list[Axis]:
     frame = np.random.default_rng(0).permutation(frame)[:_TRIED]
     ends, held = _ends(band.columns[frame]), memory[frame]
     lively = np.flatnonzero((held != held[0]).any(0)).tolist()
-    fine = np.concatenate([np.zeros((len(held), 1), int), finely(held[:, lively])], axis=1)
+    fine = np.concatenate([np.zeros((len(held), 1), int), finely(held[:, lively].astype(int))], axis=1)
     least = min(_WIDE, *(_span(ends, fine)[1] - _BETTER))
     best: list[Axis] = []
     for byte in lively:

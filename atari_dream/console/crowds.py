@@ -12,7 +12,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from atari_dream.console.places import FAR, FEWEST, LIVELY, SLOPES, Axis, Place, around, on_screen, piece
+from atari_dream.console.places import (
+    FAR,
+    FEWEST,
+    LIVELY,
+    SLOPES,
+    Axis,
+    Place,
+    around,
+    on_screen,
+    piece,
+    standing_out,
+    untaken,
+)
 from atari_dream.games import HEIGHT, WIDTH
 
 _MOST_PIXELS = 250
@@ -35,12 +47,10 @@ def find_crowds(
         backdrop: What pixels mostly show, uint8 (210, 160).
         places: Those that are known.
     """
-    taken = {code for place in places for code in place.colours}
-    found: list[Place] = []
-    for code in np.unique(frames).tolist():
-        if code not in taken:
-            found += _one_after_another(code, (frames == code) & (frames != backdrop), memory)
-    return found
+    loose = standing_out(frames, backdrop)
+    return [
+        place for code in untaken(loose, places) for place in _one_after_another(code, loose == code, memory)
+    ]
 
 
 class _Spot(NamedTuple):

@@ -5,15 +5,18 @@ where a colour is, less the value of the right byte, is the same in all frames t
 ship does, needs one byte alone.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 from atari_dream.games import HEIGHT, WIDTH
 
 SLOPES = (1, -1, 2, -2)
 NO_FINE = -1
+_Whole = TypeVar("_Whole", np.ndarray, Tensor)
 FAR = 1024
 """More pixels than a coordinate may be from a multiple of a byte."""
 _SURE, _LIKELY, _ABOVE_CHANCE, _CONSTANT = 0.8, 0.6, 0.15, 0.9
@@ -48,7 +51,7 @@ class Axis(NamedTuple):
     def at(self, memory: np.ndarray) -> np.ndarray:
         """The coordinate, int64 (N,), by memory, uint8 (N, 128); it may be off the screen."""
         coarse = self.offset + self.slope * memory[:, self.byte].astype(int)
-        return coarse if self.fine == NO_FINE else coarse - finely(memory[:, self.fine])
+        return coarse if self.fine == NO_FINE else coarse - finely(memory[:, self.fine].astype(int))
 
 
 class Place(NamedTuple):
@@ -105,9 +108,20 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
     return [_with_besides(place, frames, memory, backdrop) for place in places.values()]
 
 
-def finely(value: np.ndarray) -> np.ndarray:
-    """Pixels to the left that the higher half of bytes, uint8, asks for: int64, -8 to 7."""
-    return (value.astype(int) // 16 + 8) % 16 - 8
+def standing_out(frames: np.ndarray, backdrop: np.ndarray) -> np.ndarray:
+    """What frames, uint8 (n, 210, 160), show that is not the backdrop, elsewhere `NOTHING`."""
+    return np.where(frames != backdrop, frames, NOTHING)
+
+
+def untaken(loose: np.ndarray, places: Sequence[Place]) -> list[int]:
+    """Palette codes of what stands out, uint8 (n, 210, 160), that no place has."""
+    taken = {NOTHING, *(code for place in places for code in place.colours)}
+    return [code for code in np.unique(loose).tolist() if code not in taken]
+
+
+def finely(value: _Whole) -> _Whole:
+    """Pixels to the left that the higher half of bytes asks for, -8 to 7; whole numbers that can be negative."""
+    return (value // 16 + 8) % 16 - 8
 
 
 def on_screen(row: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -140,8 +154,7 @@ def _with_besides(place: Place, frames: np.ndarray, memory: np.ndarray, backdrop
     _, first = np.unique(row * FAR + column, return_index=True)
     first = first[on_screen(row, column)[first]]
     row, column = row[first], column[first]
-    shown = np.where(frames[first] != backdrop, frames[first], NOTHING)
-    near = around(shown, row, column)
+    near = around(standing_out(frames[first], backdrop), row, column)
     near = near[np.isin(near, place.colours).any((1, 2))]
     codes = [code for code in np.unique(near).tolist() if code not in (*place.colours, NOTHING)]
     besides = tuple(code for code in codes if (near == code).mean(0).max() >= _PART)

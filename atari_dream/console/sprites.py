@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.margins import margins
-from atari_dream.console.places import NO_FINE, NOTHING, REACH, Place
+from atari_dream.console.places import NO_FINE, NOTHING, REACH, Place, finely
 from atari_dream.games import HEIGHT, WIDTH
 
 SIDE = 24
@@ -245,8 +245,7 @@ def stands_at(axes: Tensor, memory: Tensor) -> Tensor:
         memory.long().index_select(1, part.flatten()).view(len(memory), *part.shape)
         for part in (byte, fine.clamp(min=0))
     )
-    left = torch.remainder(torch.div(left, 16, rounding_mode="floor") + 8, 16) - 8
-    return coarse * slope + offset - torch.where(fine == NO_FINE, 0, left)
+    return coarse * slope + offset - torch.where(fine == NO_FINE, 0, finely(left))
 
 
 def shows(colours: Tensor, frame: Tensor, backdrop: Tensor) -> Tensor:
