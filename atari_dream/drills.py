@@ -60,8 +60,11 @@ class Drills(nn.Module):
         read = noise.fold(key[: max(1, len(key) // (_READ * _ROW))], _WINDOW)
         step = self._steps[noise.integers(key, len(self._steps))]
         first = self._windows[noise.integers(read, len(self._windows))]
-        window = first[:, None] + torch.arange(_ROW, device=first.device)
-        terms = {name: term.mean() for name, term in self.predictor.terms(self._notes, step, window).items()}
+        near = torch.arange(_ROW, device=first.device)
+        told = self.predictor.terms(
+            self._notes, step, first[:, None] + near, noise.fold(read[:, None], near).flatten()
+        )
+        terms = {name: term.mean() for name, term in told.items()}
         return {"model": torch.stack(list(terms.values())).sum()}, {
             name: term.detach() for name, term in terms.items()
         }

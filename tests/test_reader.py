@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from atari_dream import noise
 from atari_dream.console.reader import KINDS, Clues, Reader
 from atari_dream.console.sprites import Sighted
 
@@ -78,3 +79,31 @@ def test_what_a_cell_shows_is_believed(reader: Reader) -> None:
     against[:, COLUMN, 99] = 0
     read = reader.likeliest(reader(*seen(reader, frames)), 20 * against)
     assert (read[:, COLUMN] == 99).float().mean() > 0.9 and (read[:, SCORE] == 7).all()
+
+
+def test_keys_leave_something_out_for_each_lane_by_itself(reader: Reader) -> None:
+    frames, memory = scenes(seed=3)
+    sketches, clues = seen(reader, frames[:20])
+    keys = noise.key_of(torch.arange(20))
+    nats = reader.nll(sketches, clues, memory[:20], keys)
+    assert torch.equal(nats, reader.nll(sketches, clues, memory[:20], keys))
+    assert not torch.isclose(nats, reader.nll(sketches, clues, memory[:20])).any()
+    changed = keys.clone()
+    changed[0] += 1
+    same = torch.isclose(nats, reader.nll(sketches, clues, memory[:20], changed))
+    assert not same[0] and same[1:].all()
+
+
+def test_what_is_left_makes_up_for_what_is_left_out(reader: Reader) -> None:
+    frames, _ = scenes(seed=3)
+    sketches, clues = seen(reader, frames[:1].expand(4000, -1, -1))
+    heard: list[torch.Tensor] = []
+    hook = reader.recall.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
+    reader(
+        sketches, clues._replace(actions=clues.actions[:1].expand(4000, -1)), noise.key_of(torch.arange(4000))
+    )
+    hook.remove()
+    whole = sketches.flatten(1)[0]
+    torch.testing.assert_close(heard[0].mean(0), whole, rtol=0.05, atol=1e-3)
+    left_out = (heard[0][:, whole != 0] == 0).float().mean()
+    assert 0.13 < left_out < 0.17

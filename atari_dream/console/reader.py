@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from atari_dream import noise
 from atari_dream.canvas.cells import CELLS, to_cells
 from atari_dream.console.anchors import Anchors
 from atari_dream.console.margins import MARGINS, margins
@@ -30,6 +31,8 @@ _MANY = 16
 _ACTED = 4
 _SPOKEN = 8.0
 """Nats by which a value is less likely for each cell that shows another."""
+_LEFT_OUT = 0.15
+_SKETCHES, _CELLS, _UNITS = range(3)
 
 
 class Clues(NamedTuple):
@@ -123,22 +126,31 @@ class Reader(nn.Module):
         """What is remembered of frames, (..., n), by what describes them, uint8 (..., PROFILE)."""
         return silu(self.sketch(profiles.clamp(max=_MANY).float().sqrt() / 2))
 
-    def forward(self, sketches: Tensor, clues: Clues) -> Tensor:
-        """Logits of each byte that ever changes, (B, n, 256); sketches are (B, C, n), oldest first."""
+    def forward(self, sketches: Tensor, clues: Clues, key: Tensor | None = None) -> Tensor:
+        """Logits of each byte that ever changes.
+
+        Args:
+            sketches: Of the frames, (B, C, n), oldest first.
+            clues: What else memory is read off.
+            key: When learning, the keys by which something is left out, int64 (B,).
+
+        Returns:
+            (B, n, 256).
+        """
         lanes = len(clues.cells)
         x = (
-            self.recall(sketches.flatten(1))
-            + self.still((clues.cells > 0).float())
+            self.recall(_some(sketches.flatten(1), key, _SKETCHES))
+            + self.still(_some((clues.cells > 0).float(), key, _CELLS))
             + self.anchors.seen(clues.sighted)
         )
         x = x + self.act(clues.actions[:, -self.acted :])[:, :, 0, 0]
-        units = silu(self.norm(self.blocks(x)))
+        units = _some(silu(self.norm(self.blocks(x))), key, _UNITS)
         told = self.tell(self.leave(units).view(lanes, len(self.bytes), -1)).float()
         return self.anchors.near(told, units, clues.sighted)
 
-    def nll(self, sketches: Tensor, clues: Clues, memory: Tensor) -> Tensor:
-        """Nats of memory, uint8 (B, 128): (B,)."""
-        logits = self(sketches, clues)
+    def nll(self, sketches: Tensor, clues: Clues, memory: Tensor, key: Tensor | None = None) -> Tensor:
+        """Nats of memory, uint8 (B, 128), by what `forward` takes: (B,)."""
+        logits = self(sketches, clues, key)
         held = memory.index_select(1, self.bytes).long()
         return F.cross_entropy(logits.flatten(0, 1), held.flatten(), reduction="none").view(held.shape).sum(1)
 
@@ -151,6 +163,17 @@ class Reader(nn.Module):
         """
         told = (logits - _SPOKEN * against.index_select(1, self.bytes)).argmax(-1).to(torch.uint8)
         return self.rest.expand(len(told), -1).index_copy(1, self.bytes, told)
+
+
+def _some(x: Tensor, key: Tensor | None, part: int) -> Tensor:
+    """Inputs, (B, n), of which each key leaves some out and the others make up for them; without keys, all.
+
+    Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting".
+    """
+    if key is None:
+        return x
+    kept = noise.uniform(noise.fold(key, part), x.shape[1:]) >= _LEFT_OUT
+    return x * kept / (1 - _LEFT_OUT)
 
 
 def _waves() -> Tensor:

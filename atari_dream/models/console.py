@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from atari_dream import noise
 from atari_dream.canvas.cells import to_cells, to_frame
 from atari_dream.console.bands import find_bands
 from atari_dream.console.branches import Play
@@ -173,7 +174,9 @@ class Console(Predictor):
             *rest,
         )
 
-    def terms(self, notes: Notes, step: Tensor, window: Tensor) -> dict[str, Tensor]:
+    def terms(
+        self, notes: Notes, step: Tensor, window: Tensor, key: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Nats of what was noted, by part.
 
         Args:
@@ -181,6 +184,7 @@ class Console(Predictor):
             step: Places of steps that were played, in notes without their first two axes, int64 (N,).
             window: Places of steps with a whole context, one after the other in a row, int64 (M, G): of what they
                 share, a sketch is made once.
+            key: Keys by which each window has something left out, int64 (M * G,).
 
         Returns:
             `memory` and `looks`, (N,), and `read`, (M * G,).
@@ -196,8 +200,13 @@ class Console(Predictor):
         acted = flat.actions[context][..., -1]
         clues = Clues(flat.cells[window], sighted, acted)
         read = (
-            reader.nll(_runs(reader.sketched(runs), self.context), clues, flat.memory[window])
-            for reader in self._readers()
+            reader.nll(
+                _runs(reader.sketched(runs), self.context),
+                clues,
+                flat.memory[window],
+                None if key is None else noise.fold(key, which),
+            )
+            for which, reader in enumerate(self._readers())
         )
         return {
             "memory": self.mechanics.nll(before, flat.actions[step], after),
