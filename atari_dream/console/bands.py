@@ -19,6 +19,7 @@ from atari_dream.console.places import (
     Axis,
     Place,
     around,
+    ends,
     finely,
     on_screen,
     piece,
@@ -80,15 +81,10 @@ def _bands(loose: np.ndarray, code: int) -> Iterator[_Band]:
     often = np.concatenate([[False], shown.any(2).mean(0) > _SHOWN, [False]])
     for top, bottom in np.flatnonzero(often[1:] != often[:-1]).reshape(-1, 2).tolist():
         columns = shown[:, top:bottom].any(1)
-        first, last = _ends(columns)
+        first, last = ends(columns)
         small = columns.any(1) & (last - first < _WIDEST)
         if bottom - top <= REACH and small.sum() >= max(_FEWEST, _MOSTLY * columns.any(1).sum()):
             yield _Band(code, top, bottom, columns & small[:, None])
-
-
-def _ends(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the last column, int64 (n,), of those that are true, bool (n, 160)."""
-    return columns.argmax(1), columns.shape[1] - 1 - columns[:, ::-1].argmax(1)
 
 
 def _across(band: _Band, memory: np.ndarray) -> list[Axis]:
@@ -97,13 +93,13 @@ def _across(band: _Band, memory: np.ndarray) -> list[Axis]:
     if len(frame) < FEWEST:
         return []
     frame = np.random.default_rng(0).permutation(frame)[:_TRIED]
-    ends, held = _ends(band.columns[frame]), memory[frame]
+    edges, held = ends(band.columns[frame]), memory[frame]
     lively = np.flatnonzero((held != held[0]).any(0)).tolist()
     fine = np.concatenate([np.zeros((len(held), 1), int), finely(held[:, lively].astype(int))], axis=1)
-    least = min(_WIDE, *(_span(ends, fine)[1] - _BETTER))
+    least = min(_WIDE, *(_span(edges, fine)[1] - _BETTER))
     best: list[Axis] = []
     for byte in lively:
-        low, span = _span(ends, fine - _TURN * held[:, byte, None].astype(int))
+        low, span = _span(edges, fine - _TURN * held[:, byte, None].astype(int))
         if span.min() < least:
             least, best = span.min(), []
         told = np.flatnonzero(span == least) if span[0] > least else [0]
@@ -115,15 +111,15 @@ def _is_of(band: _Band, place: Place, memory: np.ndarray) -> bool:
     """Whether what a band shows is in rows of a place, and where it stands."""
     frame = np.flatnonzero(band.columns.any(1))
     left = place.across._replace(offset=0).at(memory[frame])
-    low, span = _span(_ends(band.columns[frame]), -left[:, None])
+    low, span = _span(ends(band.columns[frame]), -left[:, None])
     near = abs(int(low[0]) - place.across.offset) <= _BETTER
     return near and span[0] <= _WIDE and band.top < place.box[1] and band.bottom > place.box[0]
 
 
-def _span(ends: tuple[np.ndarray, np.ndarray], right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _span(edges: tuple[np.ndarray, np.ndarray], right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first column, and how many there are, in which all is in most frames, moved right by int64 (n, k): (k,)."""
     few = int(_FEW * len(right))
-    first, last = (np.sort(end[:, None] + right, axis=0) for end in ends)
+    first, last = (np.sort(end[:, None] + right, axis=0) for end in edges)
     return first[few], last[-1 - few] - first[few] + 1
 
 

@@ -89,8 +89,9 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
     """
     lively = [byte for byte in range(memory.shape[1]) if len(np.unique(memory[:, byte])) >= LIVELY]
     fits: dict[int, tuple[_Fits, _Fits]] = {}
-    for code in np.unique(frames).tolist():
-        shown = (frames == code) & (frames != backdrop)
+    loose = standing_out(frames, backdrop)
+    for code in untaken(loose, []):
+        shown = loose == code
         visible = shown.any((1, 2))
         if visible.sum() >= FEWEST:
             columns, rows = (_fits(shown[visible].any(axis), memory[visible], lively) for axis in (1, 2))
@@ -117,6 +118,11 @@ def untaken(loose: np.ndarray, places: Sequence[Place]) -> list[int]:
     """Palette codes of what stands out, uint8 (n, 210, 160), that no place has."""
     taken = {NOTHING, *(code for place in places for code in place.colours)}
     return [code for code in np.unique(loose).tolist() if code not in taken]
+
+
+def ends(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last place, int64 (n,), of those that are true, bool (n, W); 0 and W - 1 of none."""
+    return shown.argmax(1), shown.shape[1] - 1 - shown[:, ::-1].argmax(1)
 
 
 def finely(value: _Whole) -> _Whole:
@@ -187,9 +193,7 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
         lively: Bytes to be tried.
     """
     fits: _Fits = {}
-    edges = (
-        np.eye(shown.shape[1], dtype=bool)[end] for end in (shown.argmax(1), -1 - shown[:, ::-1].argmax(1))
-    )
+    edges = (np.eye(shown.shape[1], dtype=bool)[end] for end in ends(shown))
     for part in (shown, *edges):
         often = part.mean(0)
         moving = part & (often < _CONSTANT)

@@ -235,12 +235,12 @@ class Console(Predictor):
         play = _joined(clips)
         memory, frames = play.memory.numpy(), play.frames.numpy()
         played = play.valid[:, 1:].numpy()
-        every, shown = memory[play.valid], frames[play.valid]
+        every, seen = memory[play.valid], frames[play.valid]
         some = np.random.default_rng(0).permutation(len(every))[:_PLACED]
-        shown, held, backdrop = shown[some], every[some], find_backdrop(shown[some])
+        shown, held, backdrop = seen[some], every[some], find_backdrop(seen[some])
         places = find_places(shown, held, backdrop)
         places += find_crowds(shown, held, backdrop, places)
-        places += find_bands(frames[play.valid], every, backdrop, places)
+        places += find_bands(seen, every, backdrop, places)
         sprites = Sprites(places, _MOST_LOOKS)
         sprites.learn(backdrop, [(torch.from_numpy(shown), torch.from_numpy(held))])
         return {
@@ -248,7 +248,7 @@ class Console(Predictor):
             "lively": np.flatnonzero((every != every[0]).any(0)).tolist() or [0],
             "places": places,
             "looks": max([1, *(sprites.shapes != NOTHING).flatten(2).any(-1).sum(1).tolist()]),
-            "hues": find_hues(frames[play.valid], every, backdrop),
+            "hues": find_hues(seen, every, backdrop),
             "panels": find_panels(places, torch.from_numpy(shown), torch.from_numpy(held), backdrop),
         }
 
