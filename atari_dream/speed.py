@@ -29,6 +29,10 @@ DREAMS = ("predictor", "environment")
 EMULATORS = ("emulator", "emulator_vector")
 
 _LINE = "{:>5}  {:<15}{:>10}{:>10}{:>10}{:>13}{:>20}"
+_EMULATORS = 8
+"""Emulators side by side, at least where there are as many lanes."""
+_STARTS = 64
+"""Starts from which a bare predictor's lanes begin, at most: reading them takes longer than timing."""
 _ACTIONS = 256
 """Steps after which actions repeat and a bare predictor goes back to its starts."""
 
@@ -123,8 +127,9 @@ def predictor_contender(predictor: Predictor, pool: StartPool, device: torch.dev
     """A predictor alone: a step and the decoded RGB frames, which stay on the device."""
     from atari_dream.envs.graph import GraphStep
 
-    picked, step = np.arange(lanes) % len(pool), GraphStep(predictor, 1.0)
-    start = dream.tree_map(lambda part: part.to(device), pool.batch(picked))
+    step, few = GraphStep(predictor, 1.0), min(lanes, len(pool), _STARTS)
+    picked = torch.arange(lanes) % few
+    start = dream.tree_map(lambda part: part[picked].to(device), pool.batch(np.arange(few)))
     codes = np.array(get_game(pool.game).actions, np.uint8)[_actions(len(get_game(pool.game).actions), lanes)]
     actions = torch.from_numpy(np.repeat(codes[:, :, None], pool.frame_skip, axis=2)).to(device)
     with torch.inference_mode():
@@ -168,7 +173,10 @@ def table(report: dict[str, Any]) -> str:
 def _environments(
     game: Game, checkpoint: str | None, device: str, lanes: int, frame_skip: int, stack: ExitStack
 ) -> dict[str, Contender]:
-    """The dream's vector environment, and the real game's single and vector one, all with RGB frames."""
+    """The dream's vector environment, and the real game's single and vector one, all with RGB frames.
+
+    Emulators beyond twice the cores make a vector of them no faster, but each takes a while to be made.
+    """
     import ale_py
 
     gymnasium.register_envs(ale_py)
@@ -178,14 +186,15 @@ def _environments(
     dreams = gymnasium.make_vec(game.env_id, lanes, checkpoint=checkpoint, device=device)
     single = gymnasium.make(game.twin, disable_env_checker=True, **rules)
     plain: dict[str, Any] = {"stack_num": 1, "maxpool": False, "reward_clipping": False}
-    vector = gymnasium.make_vec(game.twin, lanes, **screen, **plain, **rules)
+    side_by_side = min(lanes, max(_EMULATORS, 2 * (os.cpu_count() or 1)))
+    vector = gymnasium.make_vec(game.twin, side_by_side, **screen, **plain, **rules)
     for env in (dreams, single, vector):
         stack.enter_context(closing(env))
     actions = _actions(len(game.actions), lanes)
     return {
         "environment": Contender(lanes, _vector_run(dreams, actions)),
         "emulator": Contender(1, _single_run(single, actions[:, 0])),
-        "emulator_vector": Contender(lanes, _vector_run(vector, actions)),
+        "emulator_vector": Contender(side_by_side, _vector_run(vector, actions[:, :side_by_side])),
     }
 
 

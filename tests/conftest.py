@@ -70,7 +70,7 @@ class Tiny(Predictor):
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
         frame, lives = state
         logits, reward, terminated = self._predict(frame, action)
-        gained = torch.tensor(self.domain.rewards)[(reward + noise["reward"]).argmax(-1)]
+        gained = torch.tensor(self.domain.rewards, device=frame.device)[(reward + noise["reward"]).argmax(-1)]
         over = (terminated + noise["terminated"]).argmax(-1).bool()
         return (self.pixels.choose(logits, frame), lives.clone()), Outcome(gained, over, lives.clone())
 
@@ -82,7 +82,9 @@ class Tiny(Predictor):
     ) -> Lesson:
         frame, lives = state
         logits, reward, terminated = self._predict(frame, action)
-        gained = (target.reward[:, None] - torch.tensor(self.domain.rewards)).abs().argmin(1)
+        gained = (
+            (target.reward[:, None] - torch.tensor(self.domain.rewards, device=frame.device)).abs().argmin(1)
+        )
         terms = {
             "pixels": self.pixels.nll(logits, frame, target.frame),
             "reward": F.cross_entropy(reward, gained, reduction="none"),

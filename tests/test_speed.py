@@ -15,7 +15,7 @@ from atari_dream.bundled import bundled_pool
 from atari_dream.cli import run
 from atari_dream.games import get_game
 from atari_dream.models.copy_last import CopyLast
-from atari_dream.predictor import Domain, Frames, State
+from atari_dream.predictor import Domain, Frames, Start, State
 from atari_dream.speed import DREAMS, EMULATORS, REPEATS, Contender, predictor_contender, take_turns
 
 
@@ -110,6 +110,33 @@ def test_all_environments_show_the_games_own_frames(monkeypatch: pytest.MonkeyPa
     lanes = {name: each.lanes for name, each in found.items()}
     assert lanes == {"environment": 2, "emulator": 1, "emulator_vector": 2}
     assert [frame.shape for frame in frames] == [(2, 210, 160, 3), (210, 160, 3), (2, 1, 210, 160, 3)]
+
+
+def test_emulators_beyond_twice_the_cores_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_EMULATORS", 1)
+    monkeypatch.setattr(speed.os, "cpu_count", lambda: 1)
+    with ExitStack() as stack:
+        found = speed._environments(get_game("qbert"), "copy_last", "cpu", 5, 4, stack)
+        found["emulator_vector"].run(3)
+    assert {name: each.lanes for name, each in found.items()} == {
+        "environment": 5,
+        "emulator": 1,
+        "emulator_vector": 2,
+    }
+
+
+def test_a_bare_predictors_lanes_begin_at_a_few_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_STARTS", 2)
+    begun: list[torch.Tensor] = []
+
+    class Watched(CopyLast):
+        def init(self, start: Start) -> State:
+            begun.append(start.frames)
+            return super().init(start)
+
+    predictor_contender(Watched(Domain()), bundled_pool("pacman"), torch.device("cpu"), 5)
+    (frames,) = begun
+    assert len(frames) == 5 and torch.equal(frames[0], frames[4]) and not torch.equal(frames[0], frames[1])
 
 
 @pytest.mark.slow

@@ -2,16 +2,21 @@
 
 A program counts, moves and copies; told as single bits that flip, a place that moves by three is a different event at
 each place. A handful of ways for each byte explains nearly all that happens to it. They are found in the data.
+Where they explain little, what is added may be a multiple of another byte, or be carried as one is added elsewhere.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-ADD, FLIP, SET = range(3)
+from atari_dream.console.multiples import BYTES, Multiple, Multiples, find_carries, find_multiples
+
+ADD, FLIP, SET, TIMES, CARRY = range(5)
 Change = tuple[int, int]
-"""`ADD`, `FLIP` or `SET`, and the byte that is added, flipped or set."""
-BYTES = 128
+"""`ADD`, `FLIP` or `SET`, and the byte that is added, flipped or set; `TIMES` or `CARRY`, and `Multiple.amount`."""
+_OF_OTHERS = (TIMES, CARRY)
 _VALUES = 256
 _MOST, _COVERED, _SELDOM = 24, 0.9995, 2e-5
 _NEVER = -80.0
@@ -21,6 +26,8 @@ _NEVER = -80.0
 def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
     """For each byte, the changes that explain most, one after the other; the first of them is none.
 
+    Multiples are looked for where the others leave much, and come before them.
+
     Args:
         before: Memory, uint8 (N, 128).
         after: Memory a step later, uint8 (N, 128).
@@ -28,16 +35,31 @@ def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
     Returns:
         128 lists; that of a byte that never changes has one entry.
     """
-    return [_changes_of(before[:, byte], after[:, byte]) for byte in range(BYTES)]
+    moved = after - before
+    told = [_changes_of(before[:, byte], after[:, byte]) for byte in range(BYTES)]
+    left = [~_explained(before[:, byte], after[:, byte], told[byte]) for byte in range(BYTES)]
+    multiples = [find_multiples(before, moved[:, byte], left[byte]) for byte in range(BYTES)]
+    carries = find_carries(before, moved, multiples)
+    for byte in range(BYTES):
+        sums = {(TIMES, multiple.amount): multiple.added(before) % _VALUES for multiple in multiples[byte]}
+        sums |= {(CARRY, carry.amount): carry.carried(before) for carry in carries[byte]}
+        if sums:
+            rest = np.all([each != moved[:, byte] for each in sums.values()], axis=0)
+            told[byte] = _changes_of(before[:, byte], after[:, byte], list(sums), rest)
+    return told
 
 
-def _changes_of(before: np.ndarray, after: np.ndarray) -> list[Change]:
+def _changes_of(
+    before: np.ndarray, after: np.ndarray, first: Sequence[Change] = (), rest: np.ndarray | None = None
+) -> list[Change]:
+    """The changes of a byte. The first of them may be given, with the steps that they leave."""
     old, new = np.divmod(np.arange(_VALUES**2), _VALUES)
-    left = np.bincount(before.astype(int) * _VALUES + after, minlength=_VALUES**2)
-    steps = left.sum()
+    steps = len(before)
+    pairs = before.astype(int) * _VALUES + after
+    left = np.bincount(pairs if rest is None else pairs[rest], minlength=_VALUES**2)
     left[old == new] = 0
     kinds = ((new - old) % _VALUES, _VALUES + (old ^ new), 2 * _VALUES + new)
-    found: list[Change] = [(ADD, 0)]
+    found: list[Change] = [(ADD, 0), *first]
     while left.sum() > (1 - _COVERED) * steps and len(found) < _MOST:
         gain = sum(np.bincount(kind, left, 3 * _VALUES) for kind in kinds)
         best = int(np.argmax(gain))
@@ -46,6 +68,30 @@ def _changes_of(before: np.ndarray, after: np.ndarray) -> list[Change]:
         found.append((best // _VALUES, best % _VALUES))
         left[kinds[best // _VALUES] == best] = 0
     return found
+
+
+def _explained(before: np.ndarray, after: np.ndarray, told: list[Change]) -> np.ndarray:
+    """The steps of a byte, uint8 (N,), that changes explain which need no other byte, bool (N,)."""
+    become = torch.stack([_changed(*change) for change in told]).numpy()
+    right = np.zeros((_VALUES, _VALUES), bool)
+    right[np.arange(_VALUES), become] = True
+    return right[before, after]
+
+
+def _multiples_of(
+    told: list[list[Change]], lively: list[int], most: int
+) -> tuple[list[int], Multiples | None]:
+    """The changes of bytes that are multiples, and their places among all, if each byte has so many."""
+    found = [
+        (row * most + place, lively[row], kind == CARRY, Multiple.of(amount))
+        for row, changes in enumerate(told)
+        for place, (kind, amount) in enumerate(changes)
+        if kind in _OF_OTHERS
+    ]
+    if not found:
+        return [], None
+    places, into, carry, multiples = zip(*found, strict=True)
+    return list(places), Multiples(into, carry, multiples)
 
 
 class Changes(nn.Module):
@@ -64,6 +110,7 @@ class Changes(nn.Module):
     slot: Tensor
     there: Tensor
     values: Tensor
+    places: Tensor
 
     def __init__(self, told: list[list[Change]]) -> None:
         super().__init__()
@@ -83,12 +130,18 @@ class Changes(nn.Module):
         for name, part in (("bytes", torch.tensor(lively)), ("slot", slot), ("there", there)):
             self.register_buffer(name, part, persistent=False)
         self.register_buffer("values", values, persistent=False)
+        places, self.multiples = _multiples_of([told[byte] for byte in lively], lively, self.most)
+        self.register_buffer("places", torch.tensor(places, dtype=torch.int64), persistent=False)
 
     def options(self, memory: Tensor) -> Tensor:
         """What each byte that may change becomes under each of its changes, uint8 (B, n, M), of memory (B, 128)."""
         held = memory.index_select(1, self.bytes).int()
         row = torch.arange(len(self.bytes), device=memory.device, dtype=torch.int32) * _VALUES + held
-        return self.values.flatten(0, 1).index_select(0, row.flatten()).view(*row.shape, self.most)
+        become = self.values.flatten(0, 1).index_select(0, row.flatten()).view(*row.shape, self.most)
+        if self.multiples is None:
+            return become
+        moved = self.multiples(memory)
+        return become.flatten(1).index_copy(1, self.places, moved).view(become.shape)
 
     def spread(self, logits: Tensor) -> Tensor:
         """Logits of all changes, (B, total), by byte: (B, n, M), minus infinity where there is none."""
@@ -113,7 +166,9 @@ class Changes(nn.Module):
 
 
 def _changed(kind: int, amount: int) -> Tensor:
-    """What each byte becomes, uint8 (256,)."""
+    """What each byte becomes, uint8 (256,): itself, if it takes another byte to tell."""
     value = torch.arange(_VALUES)
+    if kind in _OF_OTHERS:
+        return value.to(torch.uint8)
     become = {ADD: (value + amount) % _VALUES, FLIP: value ^ amount, SET: torch.full_like(value, amount)}
     return become[kind].to(torch.uint8)
