@@ -5,16 +5,18 @@ from itertools import count, islice
 from typing import Any, Protocol, cast
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from atari_dream.adversary import objective_of
 from atari_dream.console.branches import Branches, Play
+from atari_dream.console.new_games import NewGames
 from atari_dream.dream import tree_map
 from atari_dream.drills import Drills, Lanes, noted
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.models.console import Console
 from atari_dream.objectives import PIXEL_WEIGHT, Rollout
+from atari_dream.players import Player
 from atari_dream.predictor import Batch, Predictor
 from atari_dream.registry import model_class
 from atari_dream.training_config import TrainingConfig
@@ -85,17 +87,37 @@ class Windowed:
         return Windows(self._store, "train", context, horizon, size, self._config.frame_skip, seed, **share)
 
 
-class Branched:
-    """Single steps of play that branches off the store."""
+class InTurns(Dataset[Play]):
+    """Items of several datasets, of each in turn."""
 
-    def __init__(self, config: TrainingConfig, store: EpisodeStore) -> None:
+    def __init__(self, datasets: list[Dataset[Play]]) -> None:
+        self._datasets = datasets
+
+    def __len__(self) -> int:
+        """As many as are asked for."""
+        return 2**31
+
+    def __getitem__(self, k: int) -> Play:
+        """Item k."""
+        turn, which = divmod(k, len(self._datasets))
+        return self._datasets[which][turn]
+
+
+class Branched:
+    """Single steps of play that branches off the store; with a player, every other item is of new games."""
+
+    def __init__(self, config: TrainingConfig, store: EpisodeStore, player: Player | None) -> None:
         if config.prime < _BRANCHES * _BRANCH_STEPS:
             raise UsageError(
                 f"model {config.model!r} learns from play that branches off the store, {config.prime} frames asked "
                 f"for: give --prime 60000, at least {_BRANCHES * _BRANCH_STEPS}"
             )
         self._config = config
-        self._branches = Branches(store, "train", _BRANCHES, _BRANCH_STEPS, config.frame_skip, config.seed)
+        sizes = _BRANCHES, _BRANCH_STEPS, config.frame_skip, config.seed
+        plays: list[Dataset[Play]] = [Branches(store, "train", *sizes)]
+        if player is not None:
+            plays.append(NewGames(store.game, player, *sizes))
+        self._played = InTurns(plays)
 
     def survey(self) -> dict[str, Any]:
         """What the model is to be built with, as some of the play suggests."""
@@ -114,9 +136,7 @@ class Branched:
         """Lanes, this process's share of each batch, and what is played meanwhile."""
         lanes = torch.arange(rank, self._config.batch, world)
         played = self._due(first)
-        plays = iter(
-            _loader(self._branches, range(played, len(self._branches)), self._config.workers, pinned)
-        )
+        plays = iter(_loader(self._played, range(played, len(self._played)), self._config.workers, pinned))
         for update in count(first):
             due = self._due(update)
             yield Lanes(lanes, tuple(next(plays) for _ in range(played, due)))
@@ -128,12 +148,23 @@ class Branched:
         return begun + update * self._config.batch // (_WEAR * _BRANCHES * _BRANCH_STEPS)
 
     def _plays(self, most: int | None = None) -> Iterator[Play]:
-        return islice(_loader(self._branches, range(self._due(0)), self._config.workers, False), most)
+        return islice(_loader(self._played, range(self._due(0)), self._config.workers, False), most)
 
 
-def course_of(config: TrainingConfig, store: EpisodeStore) -> Course:
-    """What the model that is asked for learns from."""
-    return (Branched if model_class(config.model).branches else Windowed)(config, store)
+def course_of(config: TrainingConfig, store: EpisodeStore, player: Player | None = None) -> Course:
+    """What the model that is asked for learns from; some models learn from new games of a player, too.
+
+    Raises:
+        UsageError: If there is a player for a model that learns from recordings alone.
+    """
+    if model_class(config.model).branches:
+        return Branched(config, store, player)
+    if player is not None:
+        raise UsageError(
+            f"model {config.model!r} learns from recordings alone: call without --policy, or record more with "
+            f"atari-dream record --game {store.game} --policy {config.policy} --steps 100000 --out {config.data}"
+        )
+    return Windowed(config, store)
 
 
 def moved(parts: Any, device: torch.device) -> Any:

@@ -101,7 +101,8 @@ def _page(name: str, folder: Path, summary: dict[str, Any], pictures: dict[str, 
 def _lesson(model: str, training: dict[str, Any]) -> str:
     """What one update learns from."""
     if model_class(model).branches:
-        return f"{training['batch']} single steps of play that branches off it"
+        besides = " and of new games" if training.get("policy") else ""
+        return f"{training['batch']} single steps of play that branches off it{besides}"
     return f"{training['batch']} windows of {training['context']} + {training['horizon']} steps"
 
 

@@ -22,6 +22,7 @@ from atari_dream.course import course_of, moved
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.files import read_json, whole
+from atari_dream.players import Player
 from atari_dream.predictor import Batch, Predictor
 from atari_dream.registry import create_model, model_class
 from atari_dream.training_config import TrainingConfig
@@ -43,18 +44,22 @@ class Trainer:
     Args:
         config: How to train.
         report: Called after each update with (progress 0 to 1, metrics).
+        player: Who plays new games, for `config.policy`.
 
     Raises:
         UsageError: If the store, the model or the state to resume from do not fit.
     """
 
     def __init__(
-        self, config: TrainingConfig, report: Callable[[float, dict[str, float]], object] = lambda *_: None
+        self,
+        config: TrainingConfig,
+        report: Callable[[float, dict[str, float]], object] = lambda *_: None,
+        player: Player | None = None,
     ) -> None:
         self.config, self._report = config, report
         self._store = _open_store(config)
         torch.manual_seed(config.seed)
-        self.course = course_of(config, self._store)
+        self.course = course_of(config, self._store, player)
         self.built = self._built()
         self.predictor = create_model(config.model, domain_of(self._store, config.frame_skip), **self.built)
         self.fabric = _fabric(
@@ -283,6 +288,7 @@ def _identity(config: TrainingConfig, store: EpisodeStore) -> dict[str, Any]:
         "seed",
         "init",
         "prime",
+        "policy",
     )
     return {**{name: getattr(config, name) for name in names}, "data": store.digest()}
 

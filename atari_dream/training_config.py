@@ -40,6 +40,8 @@ class TrainingConfig:
         init: Checkpoint whose weights to begin with.
         prime: Frames from which a model that can learns single steps before it is rolled out; of the play that branches
             off the store, for a model that learns from that.
+        policy: Who plays new games, from which some models learn besides, as `atari-dream record --policy` takes it; or
+            None for no new games.
         resume: Whether to go on from the state of an earlier run.
     """
 
@@ -70,6 +72,7 @@ class TrainingConfig:
     validation_windows: int = 64
     init: str | None = None
     prime: int = 0
+    policy: str | None = None
     resume: bool = False
 
     @property

@@ -78,7 +78,7 @@ def make_card(game: str) -> None:
 
 def draw_starts(game: str, store: Path, steps: int, seed: int, count: int, pool: Path) -> None:
     """Starts of games in which random play and a weak PPO agent take turns, all of the test split."""
-    policy = f"random=1,{make_player(game)}=1"
+    policy = turns(game, 1)
     if not store.exists():
         limits = f"--steps {steps} --longest 9000 --seed {seed}"
         run(f"record --game {game} --policy {policy} {limits} --split test --workers 2 --out {store}")
@@ -93,6 +93,11 @@ def make_player(game: str) -> Path:
     return player
 
 
+def turns(game: str, share: int) -> str:
+    """Who plays: held random actions, and an agent so many times as often, in turns."""
+    return f"random=1,{make_player(game)}={share}"
+
+
 def make_store(game: str) -> Path:
     """What is learnt from: held random actions, and games in which they and a weak PPO agent take turns."""
     store = WORK / f"{game}-train"
@@ -101,8 +106,7 @@ def make_store(game: str) -> Path:
         shutil.rmtree(store, ignore_errors=True)
         command = f"record --game {game} --out {store} --workers {os.cpu_count() or 1}"
         run(f"{command} --steps {RANDOM_STEPS}")
-        policy = f"random=1,{make_player(game)}=3"
-        run(f"{command} --policy {policy} --steps {MIXED_STEPS} --seed {MIXED_SEED}")
+        run(f"{command} --policy {turns(game, 3)} --steps {MIXED_STEPS} --seed {MIXED_SEED}")
         done.touch()
     return store
 
@@ -115,7 +119,8 @@ def make_weights(game: str) -> None:
         out = WORK / f"{game}-{revision}"
         begun = " --resume" * Path(f"{out}.training/state.pt").exists()
         settings = ON_GPU if torch.cuda.is_available() else ON_CPU
-        run(f"train --model {MODEL} --game {game} --data {make_store(game)} {settings} --out {out}{begun}")
+        data = f"--data {make_store(game)} --policy {turns(game, 3)}"
+        run(f"train --model {MODEL} --game {game} {data} {settings} --out {out}{begun}")
         bundle(out, ROOT / game / "weights" / revision)
     make_card(game)
 

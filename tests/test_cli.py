@@ -12,11 +12,8 @@ import click
 import pytest
 
 from atari_dream import bundled
-from atari_dream.cli import COMMANDS, cli, record, run
-from atari_dream.cli.record import make_player
+from atari_dream.cli import COMMANDS, cli, run
 from atari_dream.episodes import EpisodeStore
-from atari_dream.errors import UsageError
-from atari_dream.players import RandomPlayer, TurnsPlayer
 from atari_dream.registry import list_models
 from atari_dream.starts import StartPool
 
@@ -198,35 +195,6 @@ def test_an_unwritable_place_is_one_line(tmp_path: Path, capsys: Captured) -> No
     (tmp_path / "file").touch()
     assert call("record", "--game", "qbert", "--steps", "1", "--out", str(tmp_path / "file" / "store")) == 2
     assert "cannot write" in check_one_line(capsys.readouterr().err)
-
-
-def test_policies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "_single", lambda name, game: (name, game))
-    assert make_player("random", "pacman") == ("random", "pacman")
-    assert make_player("runs/lr=1,x/a.zip", "qbert") == ("runs/lr=1,x/a.zip", "qbert")
-    mixed = make_player("random=1,a=b/weak.zip=2.5", "qbert")
-    assert isinstance(mixed, TurnsPlayer)
-    assert (mixed.players, mixed.weights) == ([("random", "qbert"), ("a=b/weak.zip", "qbert")], [1.0, 2.5])
-
-
-def test_random_is_random() -> None:
-    assert make_player("random", "pacman") == RandomPlayer()
-    assert make_player("random=2", "pacman") == TurnsPlayer([RandomPlayer()], [2.0])
-
-
-@pytest.mark.parametrize(
-    "policy", ["best", "random=0", "random=-1", "random=nan", "random=1,other=2", "random,", ""]
-)
-def test_what_is_no_policy_tells_what_is(policy: str) -> None:
-    with pytest.raises(UsageError, match=r"--policy: .* such as --policy random=1,PATH\.zip=3"):
-        make_player(policy, "pacman")
-
-
-def test_a_missing_agent_tells_how_to_train_one() -> None:
-    with pytest.raises(
-        UsageError, match=r"no agent at nowhere\.zip: train one with `atari-dream agent train"
-    ):
-        make_player("nowhere.zip", "pacman")
 
 
 @pytest.mark.slow

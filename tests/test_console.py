@@ -1,5 +1,6 @@
 """Console: built and primed as real play suggests, it draws what memory tells, and learns single steps."""
 
+import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,11 +12,14 @@ from atari_dream import noise
 from atari_dream.canvas.cells import to_cells
 from atari_dream.checkpoint import load_checkpoint
 from atari_dream.console.branches import Branches, Play
+from atari_dream.console.new_games import NewGames
 from atari_dream.console.reader import Reader
+from atari_dream.course import Branched
 from atari_dream.drills import Drills, Lanes, noted
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
 from atari_dream.models.console import Console
+from atari_dream.players import Player, RandomPlayer
 from atari_dream.predictor import Domain, Start
 from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
@@ -176,8 +180,9 @@ def test_what_is_larger_than_a_shape_is_drawn_as_memory_tells(domain: Domain) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("player", [None, RandomPlayer()])
 def test_it_trains_and_goes_on_to_the_same_weights(
-    store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    player: Player | None, store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atari_dream.course._COUNTED", 2)
 
@@ -192,7 +197,8 @@ def test_it_trains_and_goes_on_to_the_same_weights(
                 },
                 **{"config": SMALL, "batch": 8, "prime": 1024, "device": "cpu", "workers": 0},
                 **{"validate_every": 2, "validation_windows": 2, "steps": steps, "resume": resume},
-            )
+            ),
+            player=player,
         )
         trainer.run()
         return trainer
@@ -215,3 +221,35 @@ def test_it_says_that_it_needs_play(store: EpisodeStore, tmp_path: Path) -> None
         UsageError, match="learns from play that branches off the store, 0 frames asked for: give --prime"
     ):
         Trainer(TrainingConfig(**wanted, steps=1))
+
+
+def test_what_memory_held_is_remembered_and_the_score_may_be_any(console: Console, plays: list[Play]) -> None:
+    made = copy.deepcopy(console)
+    made.mechanics.held.zero_()
+    made.note(plays[0])
+    scores = made.tally.counts()
+    for byte in range(128):
+        seen = range(256) if scores[byte] else sorted(set(plays[0].memory[:, :, byte].flatten().tolist()))
+        assert made.mechanics.held[byte].nonzero()[:, 0].tolist() == list(seen)
+    made.tally.worth[2 * PLAYER_X] = 10.0
+    made.note(plays[0])
+    assert made.mechanics.held[PLAYER_X].all()
+
+
+def test_every_other_item_is_of_new_games(store: EpisodeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainingConfig(
+        model="console", data=str(store.path), out="", game="pacman", prime=1536, workers=0
+    )
+    alone, both = (Branched(config, store, player) for player in (None, RandomPlayer()))
+    branches, mixed = alone._played, both._played
+    games = NewGames("pacman", RandomPlayer(), 16, 24, 4)
+    for k, wanted in enumerate((branches[0], games[0], branches[1], games[1])):
+        assert all(torch.equal(*pair) for pair in zip(mixed[k], wanted, strict=True))
+
+
+def test_what_learns_from_recordings_alone_refuses_a_player(store: EpisodeStore, tmp_path: Path) -> None:
+    wanted = {"model": "c_ae", "data": str(store.path), "out": str(tmp_path / "out"), "game": "pacman"}
+    with pytest.raises(
+        UsageError, match=r"learns from recordings alone: .* record --game pacman --policy random"
+    ):
+        Trainer(TrainingConfig(**wanted, policy="random", steps=1), player=RandomPlayer())

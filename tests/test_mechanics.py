@@ -1,5 +1,7 @@
 """Mechanics: a made-up program is learnt, actions matter, and a lane's bits are its own."""
 
+import copy
+
 import pytest
 import torch
 
@@ -109,3 +111,33 @@ def test_of_likely_changes_one_is_drawn_and_never_an_unlikely_one(learnt: Mechan
     assert sure.float().mean() > 0.8 and torch.equal(drawn[sure], likeliest(learnt, memory, action)[sure])
     unsure = Mechanics(told(), 4, width=8, blocks=1)
     assert not torch.equal(unsure.step(memory, action, noise), likeliest(unsure, memory, action))
+
+
+def test_no_byte_comes_to_hold_what_it_was_never_seen_to_hold(learnt: Mechanics) -> None:
+    """Byte 10 never held more than 90: it stays there, though the network would let it go on."""
+    memory, action, _ = played(400, seed=2)
+    memory[:, 10], action[:] = 90, RIGHT
+    assert (likeliest(learnt, memory, action)[:, 10] == 93).all()
+    wary = copy.deepcopy(learnt)
+    seen = torch.arange(256, dtype=torch.uint8)[:, None].repeat(1, 128)
+    seen[:, 10].clamp_(max=90)
+    wary.witness(seen)
+    after = likeliest(wary, memory, action)
+    assert (after[:, 10] == 90).all()
+    assert torch.equal(after[:, 11:], likeliest(learnt, memory, action)[:, 11:])
+
+
+def test_it_remembers_all_that_was_held(learnt: Mechanics) -> None:
+    made, parts = copy.deepcopy(learnt), [played(50, seed)[0] for seed in (3, 4)]
+    for part in parts:
+        made.witness(part)
+    for byte in (0, 10, 11):
+        assert made.held[byte].nonzero()[:, 0].tolist() == sorted(set(torch.cat(parts)[:, byte].tolist()))
+
+
+def test_where_every_change_leads_astray_the_likeliest_is_taken(learnt: Mechanics) -> None:
+    memory, action, _ = played(50, seed=3)
+    lost = copy.deepcopy(learnt)
+    lost.witness(torch.full((1, 128), 255, dtype=torch.uint8))
+    memory[:, 10], action[:] = 60, RIGHT
+    assert torch.equal(likeliest(lost, memory, action)[:, 10], likeliest(learnt, memory, action)[:, 10])

@@ -70,7 +70,7 @@ def test_nearly_every_step_has_a_change_that_explains_it(changes: Changes) -> No
     right = changes.right(before, after)
     explained = dict(zip(changes.bytes.tolist(), right.any(-1).float().mean(0).tolist(), strict=True))
     assert explained[FINE] == explained[DIE] == explained[PLACE] == 1
-    chosen = changes.change(before, right.int().argmax(-1))
+    chosen = changes.change(before, changes.options(before), right.int().argmax(-1))
     assert torch.equal(chosen[:, :NOISE], after[:, :NOISE])
 
 

@@ -1,7 +1,6 @@
 """`atari-dream record`: plays the emulator into an episode store."""
 
 import json
-import math
 import sys
 from pathlib import Path
 
@@ -9,10 +8,10 @@ import click
 from tqdm import tqdm
 
 from atari_dream.cli.options import game_option, json_option, seed_option
+from atari_dream.cli.policies import make_player
 from atari_dream.episodes import EpisodeStore
 from atari_dream.errors import UsageError
-from atari_dream.games import FRAME_SKIP, get_game
-from atari_dream.players import Player, RandomPlayer, TurnsPlayer
+from atari_dream.games import FRAME_SKIP
 from atari_dream.recorder import Recording
 from atari_dream.recorder import record as record_games
 
@@ -90,39 +89,3 @@ def record(
         click.echo(json.dumps({"store": str(out), "game": game, **added, "frames": store.frames}, indent=1))
     else:
         click.echo(f"{out}: {added['episodes']} more episodes, {done} steps; {store.frames} frames in all")
-
-
-def make_player(policy: str, game: str) -> Player:
-    """Makes the player that `--policy` names.
-
-    Raises:
-        UsageError: If it is neither a policy nor a mixture, or an agent does not fit the game.
-    """
-    if policy == "random" or policy.endswith(".zip"):
-        return _single(policy, game)
-    shares = dict(_share(part) for part in policy.split(","))
-    return TurnsPlayer([_single(name, game) for name in shares], list(shares.values()))
-
-
-def _single(name: str, game: str) -> Player:
-    if name == "random":
-        return RandomPlayer()
-    from atari_dream.agents.loading import load_agent
-    from atari_dream.agents.players import AgentPlayer
-
-    load_agent(name, get_game(game))
-    return AgentPlayer(name)
-
-
-def _share(part: str) -> tuple[str, float]:
-    name, _, weight = part.rpartition("=")
-    try:
-        share = float(weight)
-    except ValueError:
-        share = math.nan
-    if not (name == "random" or name.endswith(".zip")) or not 0 < share < math.inf:
-        raise UsageError(
-            f"--policy: {part!r} is neither a policy nor a share: allowed are random, PATH.zip, and mixtures "
-            "with weights above 0 such as --policy random=1,PATH.zip=3"
-        )
-    return name, share

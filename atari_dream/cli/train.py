@@ -7,6 +7,7 @@ import click
 from tqdm import tqdm
 
 from atari_dream.cli.options import game_option, json_option, seed_option
+from atari_dream.cli.policies import make_player
 from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
 
@@ -68,6 +69,11 @@ from atari_dream.training_config import TrainingConfig
     help="Frames from which vivid learns single steps first, and of the play that console learns from.",
 )
 @click.option(
+    "--policy",
+    help="Who plays new games, from which console learns besides: random, an agent's PATH.zip, or shares of turns "
+    "such as random=1,PATH.zip=3. [default: no new games]",
+)
+@click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", help="Where it learns."
 )
 @click.option(
@@ -101,7 +107,9 @@ def train(as_json: bool, **options: Any) -> None:
             bar.update(progress - bar.n)
 
         image_losses = {name: options.pop(name) for name in ("gdl", "ssim", "tv")}
-        trainer = Trainer(TrainingConfig(**options, image_losses=image_losses), report)
+        config = TrainingConfig(**options, image_losses=image_losses)
+        player = make_player(config.policy, config.game) if config.policy else None
+        trainer = Trainer(config, report, player)
         metrics = trainer.run()
     if as_json:
         click.echo(

@@ -7,6 +7,7 @@ known by heart, hidden bytes included. So memory, which no recording needs to ho
 more to learn from.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,10 @@ from atari_dream.players import RandomPlayer
 _FAITHFUL, _FICKLE, _SLIP = 0.5, 0.125, 0.05
 _DETOUR = 9
 """Detours are of up to two to so many steps, short ones as often as long ones."""
+
+
+Columns = tuple[np.ndarray, ...]
+"""Of one branch, what `Play` holds of many."""
 
 
 class Play(NamedTuple):
@@ -88,12 +93,10 @@ class Branches(Dataset[Play]):
     def __getitem__(self, k: int) -> Play:
         """Item k."""
         rng = np.random.default_rng([self._seed, k])
-        branches = [self._branch(rng) for _ in range(self._size)]
-        columns = zip(*branches, strict=True)
-        return Play(*(torch.from_numpy(np.stack(column)) for column in columns))
+        return side_by_side(self._branch(rng) for _ in range(self._size))
 
-    def _branch(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """One branch, the columns of a `Play`: of a game that is not over when its detour is."""
+    def _branch(self, rng: np.random.Generator) -> Columns:
+        """One branch: of a game that is not over when its detour is."""
         emulator = self._emulator = self._emulator or Emulator(self._store.game)
         while True:
             detour = (int(2 ** (_DETOUR * rng.random())) - 1) * self._frame_skip
@@ -104,7 +107,8 @@ class Branches(Dataset[Play]):
             script = self._script(index, int(steps[place]), detour + self._length * self._frame_skip, rng)
             emulator.step(script[:detour])
             if not emulator.over:
-                return self._played(emulator, script[detour:])
+                told = script[detour:].reshape(self._length, self._frame_skip)
+                return played(emulator, self._length, self._frame_skip, told.__getitem__)
 
     def _script(self, index: int, step: int, frames: int, rng: np.random.Generator) -> np.ndarray:
         """ALE codes of emulator frames from a recorded step on, uint8 (frames,)."""
@@ -119,16 +123,32 @@ class Branches(Dataset[Play]):
         script[: min(faithful, len(slipped))] = slipped[:faithful]
         return script
 
-    def _played(self, emulator: Emulator, script: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What a script leads to."""
-        length = self._length
-        frames, memory = np.empty((length, HEIGHT, WIDTH), np.uint8), np.empty((length, RAM_SIZE), np.uint8)
-        rewards, lives = np.zeros(length, np.float32), np.empty(length, np.int64)
-        ended, valid = np.zeros(length, bool), np.zeros(length, bool)
-        actions = script.reshape(length, -1)
-        for step in range(length):
-            valid[step] = not emulator.over
-            rewards[step] = emulator.step(actions[step])
-            frames[step], memory[step] = emulator.frame, emulator.ram
-            lives[step], ended[step] = emulator.lives, emulator.over
-        return frames, memory, actions, rewards, lives, ended, valid
+
+def played(
+    emulator: Emulator, length: int, frame_skip: int, act: Callable[[int], Sequence[int] | np.ndarray]
+) -> Columns:
+    """What comes of steps from where a game is.
+
+    Args:
+        emulator: The game.
+        length: Steps, L.
+        frame_skip: Emulator frames per step.
+        act: Gives the ALE codes of a step, (frame_skip,), when it is due.
+    """
+    frames, memory = np.empty((length, HEIGHT, WIDTH), np.uint8), np.empty((length, RAM_SIZE), np.uint8)
+    actions = np.empty((length, frame_skip), np.uint8)
+    rewards, lives = np.zeros(length, np.float32), np.empty(length, np.int64)
+    ended, valid = np.zeros(length, bool), np.zeros(length, bool)
+    for step in range(length):
+        valid[step] = not emulator.over
+        actions[step] = act(step)
+        rewards[step] = emulator.step(actions[step])
+        frames[step], memory[step] = emulator.frame, emulator.ram
+        lives[step], ended[step] = emulator.lives, emulator.over
+    return frames, memory, actions, rewards, lives, ended, valid
+
+
+def side_by_side(pieces: Iterable[Columns]) -> Play:
+    """Pieces of play as one."""
+    columns = zip(*pieces, strict=True)
+    return Play(*(torch.from_numpy(np.stack(column)) for column in columns))

@@ -148,10 +148,9 @@ class Changes(nn.Module):
         by_byte = logits.index_select(1, self.slot.flatten()).view(-1, *self.slot.shape)
         return by_byte.masked_fill(~self.there, -torch.inf)
 
-    def change(self, memory: Tensor, chosen: Tensor) -> Tensor:
-        """Memory (B, 128) after a change of each byte that may, int64 (B, n)."""
-        become = self.options(memory).gather(2, chosen[..., None])[..., 0]
-        return memory.index_copy(1, self.bytes, become)
+    def change(self, memory: Tensor, options: Tensor, chosen: Tensor) -> Tensor:
+        """Memory (B, 128) after a change of each byte that may, int64 (B, n), of its options, (B, n, M)."""
+        return memory.index_copy(1, self.bytes, options.gather(2, chosen[..., None])[..., 0])
 
     def nll(self, logits: Tensor, memory: Tensor, after: Tensor) -> Tensor:
         """Nats of what memory (B, 128) became, from logits (B, total): (B,). What no change explains costs nothing."""

@@ -6,11 +6,12 @@ The game is a program; with all of its memory known, a step is a function of it 
 import torch
 from torch import Tensor, nn
 
-from atari_dream.console.changes import Change, Changes
+from atari_dream.console.changes import BYTES, Change, Changes
 from atari_dream.layers import ActionEmbedding, convolve, silu
 
-_UNLIKELY = -1.5
+_UNLIKELY = -0.5
 """Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
+_VALUES = 256
 LANES, _LEAST = 8, 16
 """Lanes side by side in what a 1x1 convolution sees, so that their bits do not depend on how many there are."""
 
@@ -59,7 +60,12 @@ class Mechanics(nn.Module):
         frame_skip: Emulator frames in an action.
         width: Units.
         blocks: Residual blocks.
+
+    Attributes:
+        held: Values that bytes were seen to hold, bool (128, 256).
     """
+
+    held: Tensor
 
     def __init__(self, told: list[list[Change]], frame_skip: int, width: int = 256, blocks: int = 3) -> None:
         super().__init__()
@@ -70,6 +76,7 @@ class Mechanics(nn.Module):
         self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.leave = Dense(width, self.changes.total)
+        self.register_buffer("held", torch.zeros(BYTES, _VALUES, dtype=torch.bool))
         nn.init.zeros_(self.leave.weight)
         for gain in self.gains:
             nn.init.zeros_(gain.table)  # type: ignore[arg-type]
@@ -88,15 +95,30 @@ class Mechanics(nn.Module):
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128): of the changes of a byte that are likely, one is drawn.
 
+        No byte comes to hold what it was never seen to hold, if another change is there: from where a program never
+        is, it does not find its way back.
+
         Args:
             memory: uint8 (B, 128).
             action: uint8 (B, frame_skip).
             noise: Standard Gumbel numbers, (B, M); bytes share them. With zeros the likeliest is drawn.
         """
-        logits = self.changes.spread(self(memory, action))
+        options = self.changes.options(memory)
+        logits = self.changes.spread(self(memory, action)).masked_fill(self._astray(options), -torch.inf)
         likely = logits >= logits.amax(-1, keepdim=True) + _UNLIKELY
         drawn = logits.masked_fill(~likely, -torch.inf) + noise[:, None]
-        return self.changes.change(memory, drawn.argmax(-1))
+        return self.changes.change(memory, options, drawn.argmax(-1))
+
+    def witness(self, memory: Tensor) -> None:
+        """Remembers what bytes held, by memory, uint8 (N, 128)."""
+        value = torch.arange(BYTES, device=memory.device) * _VALUES + memory
+        self.held.view(-1).index_fill_(0, value.flatten(), True)
+
+    def _astray(self, options: Tensor) -> Tensor:
+        """Which options, uint8 (B, n, M), bytes were never seen to hold, bool; none of them where all are so."""
+        value = self.changes.bytes[:, None] * _VALUES + options
+        astray = ~self.held.flatten().index_select(0, value.flatten()).view(options.shape)
+        return astray & ~(astray | ~self.changes.there).all(-1, keepdim=True)
 
 
 def bits_of(memory: Tensor) -> Tensor:

@@ -61,6 +61,10 @@ class Tally(nn.Module):
         self.signs.copy_(torch.as_tensor(signs))
         self.over.copy_(torch.as_tensor(over))
 
+    def counts(self) -> Tensor:
+        """Which bytes hold digits of the score, bool (128,)."""
+        return (self.worth != 0).view(BYTES, 2).any(1)
+
     def against(self, lives: Tensor) -> Tensor:
         """Which values of bytes tell other lives, 1 or 0, float32 (B, 128, 256), when there are so many, int64 (B,)."""
         told = self.lives[every_value(self.part[:, None])[:, 0]]

@@ -216,8 +216,11 @@ class Console(Predictor):
 
     @torch.no_grad()
     def note(self, play: Play) -> Notes:
-        """What is kept of play."""
-        frames, memory = play.frames.flatten(0, 1), play.memory.flatten(0, 1)
+        """What is kept of play. What memory holds in it is remembered; the score may be any."""
+        memory = play.memory.flatten(0, 1)
+        self.mechanics.witness(memory)
+        self.mechanics.held |= self.tally.counts()[:, None]
+        frames = play.frames.flatten(0, 1)
         scenes = zip(frames.split(_AT_ONCE), memory.split(_AT_ONCE), strict=True)
         columns = zip(*(self._noted(*scene) for scene in scenes), strict=True)
         folded = (torch.cat(parts).unflatten(0, play.valid.shape) for parts in columns)
