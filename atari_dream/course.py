@@ -155,8 +155,12 @@ def course_of(config: TrainingConfig, store: EpisodeStore, player: Player | None
     """What the model that is asked for learns from; some models learn from new games of a player, too.
 
     Raises:
-        UsageError: If there is a player for a model that learns from recordings alone.
+        UsageError: If there is a player for a model that learns from recordings alone, or without a policy's name.
     """
+    if (player is None) != (config.policy is None):
+        raise UsageError(
+            f"policy {config.policy!r} and player {player!r} given: the one names the other, give both or neither"
+        )
     if model_class(config.model).branches:
         return Branched(config, store, player)
     if player is not None:

@@ -14,7 +14,7 @@ _READ = 2
 """A window is read for so many steps that are learnt: it is as dear as many of them."""
 _ROW = 8
 """Windows in a row that are read together, as they share most of their frames."""
-_WINDOW = 1
+_WINDOW, _JUMBLE = 1, 2
 _DECAY = 0.01
 
 Losses = dict[str, Tensor]
@@ -61,9 +61,8 @@ class Drills(nn.Module):
         step = self._steps[noise.integers(key, len(self._steps))]
         first = self._windows[noise.integers(read, len(self._windows))]
         near = torch.arange(_ROW, device=first.device)
-        told = self.predictor.terms(
-            self._notes, step, first[:, None] + near, noise.fold(read[:, None], near).flatten()
-        )
+        keys = noise.fold(key, _JUMBLE), noise.fold(read[:, None], near).flatten()
+        told = self.predictor.terms(self._notes, step, first[:, None] + near, keys)
         terms = {name: term.mean() for name, term in told.items()}
         return {"model": torch.stack(list(terms.values())).sum()}, {
             name: term.detach() for name, term in terms.items()

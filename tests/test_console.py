@@ -197,6 +197,7 @@ def test_it_trains_and_goes_on_to_the_same_weights(
                 },
                 **{"config": SMALL, "batch": 8, "prime": 1024, "device": "cpu", "workers": 0},
                 **{"validate_every": 2, "validation_windows": 2, "steps": steps, "resume": resume},
+                policy="random" if player else None,
             ),
             player=player,
         )
@@ -249,6 +250,8 @@ def test_every_other_item_is_of_new_games(store: EpisodeStore, monkeypatch: pyte
 
 def test_what_learns_from_recordings_alone_refuses_a_player(store: EpisodeStore, tmp_path: Path) -> None:
     wanted = {"model": "c_ae", "data": str(store.path), "out": str(tmp_path / "out"), "game": "pacman"}
+    with pytest.raises(UsageError, match=r"policy 'random' and player None given"):
+        Trainer(TrainingConfig(**wanted, policy="random", steps=1))
     with pytest.raises(
         UsageError, match=r"learns from recordings alone: .* record --game pacman --policy random"
     ):

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
+from atari_dream import noise
 from atari_dream.console.changes import Change, find_changes
-from atari_dream.console.mechanics import Dense, Mechanics, bits_of
+from atari_dream.console.mechanics import Dense, Mechanics, bits_of, jumbled
 
 LEFT, RIGHT = 4, 3
 
@@ -141,3 +142,22 @@ def test_where_every_change_leads_astray_the_likeliest_is_taken(learnt: Mechanic
     lost.witness(torch.full((1, 128), 255, dtype=torch.uint8))
     memory[:, 10], action[:] = 60, RIGHT
     assert torch.equal(likeliest(lost, memory, action)[:, 10], likeliest(learnt, memory, action)[:, 10])
+
+
+def test_jumbled_memory_is_of_near_steps_or_of_anywhere() -> None:
+    """All bytes tell their place, in eight branches of 20 steps."""
+    branches, length = 8, 20
+    memory = torch.arange(branches * length, dtype=torch.uint8)[:, None].repeat(1, 128)
+    place = torch.arange(branches * length).repeat(20)
+    keys = noise.key_of(torch.arange(len(place)))
+    other = jumbled(memory, place, length, keys)
+    assert torch.equal(other[:7], jumbled(memory, place[:7], length, keys[:7]))
+    changed = other != memory[place]
+    lanes = changed.any(1)
+    assert 0.4 < lanes.float().mean() < 0.6
+    assert 0.02 < changed[lanes].float().mean() < 0.06
+    source = torch.where(changed, other, 0).amax(1)[lanes].long()
+    assert torch.equal(torch.where(changed[lanes], source[:, None], place[lanes, None]), other[lanes].long())
+    near = (source // length == place[lanes] // length) & ((source - place[lanes]).abs() <= 3)
+    assert 0.6 < near.float().mean() < 0.85
+    assert len(source[~near].unique()) > branches * length / 2

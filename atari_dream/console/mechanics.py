@@ -6,12 +6,16 @@ The game is a program; with all of its memory known, a step is a function of it 
 import torch
 from torch import Tensor, nn
 
+from atari_dream import noise
 from atari_dream.console.changes import BYTES, Change, Changes
 from atari_dream.layers import ActionEmbedding, convolve, silu
 
 _UNLIKELY = -0.5
 """Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
 _VALUES = 256
+_CLEAN, _JUMBLED, _NEAR, _FAR = 0.4, 0.08, 3, 0.3
+"""Share of memory that is left as it is; of the rest, the most of its bytes that are another's. How many steps off that
+is, at most, and the share that is of anywhere."""
 LANES, _LEAST = 8, 16
 """Lanes side by side in what a 1x1 convolution sees, so that their bits do not depend on how many there are."""
 
@@ -119,6 +123,31 @@ class Mechanics(nn.Module):
         value = self.changes.bytes[:, None] * _VALUES + options
         astray = ~self.held.flatten().index_select(0, value.flatten()).view(options.shape)
         return astray & ~(astray | ~self.changes.there).all(-1, keepdim=True)
+
+
+def jumbled(memory: Tensor, place: Tensor, length: int, key: Tensor) -> Tensor:
+    """Memory at places, some of whose bytes are of other places: most of a few steps sooner or later, some of anywhere.
+
+    What is read off frames, and what was dreamt, is wrong like that; a network that never saw it lets it get worse.
+    Source of the idea: Valevski et al. (2024), "Diffusion models are real-time game engines", noise on the context.
+
+    Args:
+        memory: Branches, one after the other, uint8 (N, 128).
+        place: Places in it, int64 (B,).
+        length: Steps of a branch.
+        key: One for each place, int64 (B,).
+
+    Returns:
+        uint8 (B, 128).
+    """
+    rates, hits, fars, shifts, anywhere = (noise.fold(key, part) for part in range(5))
+    rate = (noise.uniform(rates, (1,)) / (1 - _CLEAN) - _CLEAN / (1 - _CLEAN)) * _JUMBLED
+    hit = noise.uniform(hits, memory.shape[1:]) < rate
+    step = place % length
+    near = (step + noise.integers(shifts, 2 * _NEAR + 1) - _NEAR).clamp(0, length - 1)
+    far = noise.uniform(fars) < _FAR
+    other = torch.where(far, noise.integers(anywhere, len(memory)), place - step + near)
+    return torch.where(hit, memory[other], memory[place])
 
 
 def bits_of(memory: Tensor) -> Tensor:

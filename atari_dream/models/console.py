@@ -22,7 +22,7 @@ from atari_dream.console.changes import ADD, BYTES, find_changes
 from atari_dream.console.crowds import find_crowds
 from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
-from atari_dream.console.mechanics import Mechanics
+from atari_dream.console.mechanics import Mechanics, jumbled
 from atari_dream.console.panels import Panel, find_panels
 from atari_dream.console.places import NO_FINE, NOTHING, Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
@@ -175,7 +175,7 @@ class Console(Predictor):
         )
 
     def terms(
-        self, notes: Notes, step: Tensor, window: Tensor, key: Tensor | None = None
+        self, notes: Notes, step: Tensor, window: Tensor, keys: tuple[Tensor, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Nats of what was noted, by part.
 
@@ -184,13 +184,15 @@ class Console(Predictor):
             step: Places of steps that were played, in notes without their first two axes, int64 (N,).
             window: Places of steps with a whole context, one after the other in a row, int64 (M, G): of what they
                 share, a sketch is made once.
-            key: Keys by which each window has something left out, int64 (M * G,).
+            keys: When learning, keys by which the memory before each step is jumbled, int64 (N,), and by which each
+                window has something left out, int64 (M * G,).
 
         Returns:
             `memory` and `looks`, (N,), and `read`, (M * G,).
         """
         flat = Notes(*(part.flatten(0, 1) for part in notes))
         before, after = flat.memory[step - 1], flat.memory[step]
+        known = before if keys is None else jumbled(flat.memory, step - 1, notes.valid.shape[1], keys[0])
         shown = Shown(*(part[step].long() for part in (flat.look, flat.down, flat.across)))
         near = torch.arange(1 - self.context, window.shape[1], device=window.device)
         runs = flat.profiles[window[:, :1] + near]
@@ -204,12 +206,12 @@ class Console(Predictor):
                 _runs(reader.sketched(runs), self.context),
                 clues,
                 flat.memory[window],
-                None if key is None else noise.fold(key, which),
+                None if keys is None else noise.fold(keys[1], which),
             )
             for which, reader in enumerate(self._readers())
         )
         return {
-            "memory": self.mechanics.nll(before, flat.actions[step], after),
+            "memory": self.mechanics.nll(known, flat.actions[step], after),
             "looks": self.looks.nll(before, after, shown),
             "read": torch.stack(list(read)).sum(0),
         }
