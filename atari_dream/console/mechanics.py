@@ -141,7 +141,7 @@ def jumbled(memory: Tensor, place: Tensor, length: int, key: Tensor) -> Tensor:
         uint8 (B, 128).
     """
     rates, hits, fars, shifts, anywhere = (noise.fold(key, part) for part in range(5))
-    rate = (noise.uniform(rates, (1,)) / (1 - _CLEAN) - _CLEAN / (1 - _CLEAN)) * _JUMBLED
+    rate = (noise.uniform(rates, (1,)) - _CLEAN) / (1 - _CLEAN) * _JUMBLED
     hit = noise.uniform(hits, memory.shape[1:]) < rate
     step = place % length
     near = (step + noise.integers(shifts, 2 * _NEAR + 1) - _NEAR).clamp(0, length - 1)
