@@ -52,7 +52,32 @@ class Play(NamedTuple):
     valid: Tensor
 
 
-class Branches(Dataset[Play]):
+class Plays(Dataset[Play]):
+    """Items that are played when they are asked for, in an emulator of each process's own.
+
+    Args:
+        game: Name of the game.
+    """
+
+    def __init__(self, game: str) -> None:
+        self._game = get_game(game)
+        self._own: Emulator | None = None
+
+    def __len__(self) -> int:
+        """As many as are asked for."""
+        return 2**31
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leaves the emulator behind, so that worker processes start their own."""
+        return {**self.__dict__, "_own": None}
+
+    @property
+    def _emulator(self) -> Emulator:
+        self._own = self._own or Emulator(self._game)
+        return self._own
+
+
+class Branches(Plays):
     """Branches off the games of one split; item k depends on (seed, k) alone.
 
     Args:
@@ -70,6 +95,7 @@ class Branches(Dataset[Play]):
     def __init__(
         self, store: EpisodeStore, split: str, size: int, length: int, frame_skip: int, seed: int = 0
     ) -> None:
+        super().__init__(store.game)
         self._episodes = [index for index in store.of_split(split) if store.entries[index]["length"]]
         if not self._episodes or any(store.read(index, "state_steps") is None for index in self._episodes):
             raise UsageError(
@@ -80,15 +106,6 @@ class Branches(Dataset[Play]):
         self._odds = lengths / lengths.sum()
         self._store, self._size, self._length, self._seed = store, size, length, seed
         self._frame_skip = frame_skip
-        self._emulator: Emulator | None = None
-
-    def __len__(self) -> int:
-        """As many as are asked for."""
-        return 2**31
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leaves the emulator behind, so that worker processes start their own."""
-        return {**self.__dict__, "_emulator": None}
 
     def __getitem__(self, k: int) -> Play:
         """Item k."""
@@ -97,7 +114,7 @@ class Branches(Dataset[Play]):
 
     def _branch(self, rng: np.random.Generator) -> Columns:
         """One branch: of a game that is not over when its detour is."""
-        emulator = self._emulator = self._emulator or Emulator(self._store.game)
+        emulator = self._emulator
         while True:
             detour = (int(2 ** (_DETOUR * rng.random())) - 1) * self._frame_skip
             index = int(rng.choice(self._episodes, p=self._odds))
@@ -118,7 +135,7 @@ class Branches(Dataset[Play]):
         faithful = frames if rng.random() < _FAITHFUL else int(rng.integers(frames))
         hold = 1 if rng.random() < _FICKLE else self._frame_skip
         player = RandomPlayer()
-        player.begin(get_game(self._store.game), hold, rng)
+        player.begin(self._game, hold, rng)
         script = np.array([player.act(np.empty(0)) for _ in range(0, frames, hold)], np.uint8).repeat(hold)
         script[: min(faithful, len(slipped))] = slipped[:faithful]
         return script

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atari_dream.console.multiples import BYTES, Multiple, Multiples, find_carries, find_multiples
+from atari_dream.console.multiples import BYTES, VALUES, Multiple, Multiples, find_carries, find_multiples
 
 ADD, FLIP, SET, TIMES, CARRY = range(5)
 Change = tuple[int, int]
 """`ADD`, `FLIP` or `SET`, and the byte that is added, flipped or set; `TIMES` or `CARRY`, and `Multiple.amount`."""
 _OF_OTHERS = (TIMES, CARRY)
-_VALUES = 256
 _MOST, _COVERED, _SELDOM = 24, 0.9995, 2e-5
 _NEVER = -80.0
 """Log odds of what did not happen: next to nothing, and not so little that its exponential is slow."""
@@ -41,7 +40,7 @@ def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
     multiples = [find_multiples(before, moved[:, byte], left[byte]) for byte in range(BYTES)]
     carries = find_carries(before, moved, multiples)
     for byte in range(BYTES):
-        sums = {(TIMES, multiple.amount): multiple.added(before) % _VALUES for multiple in multiples[byte]}
+        sums = {(TIMES, multiple.amount): multiple.added(before) % VALUES for multiple in multiples[byte]}
         sums |= {(CARRY, carry.amount): carry.carried(before) for carry in carries[byte]}
         if sums:
             rest = np.all([each != moved[:, byte] for each in sums.values()], axis=0)
@@ -53,28 +52,28 @@ def _changes_of(
     before: np.ndarray, after: np.ndarray, first: Sequence[Change] = (), rest: np.ndarray | None = None
 ) -> list[Change]:
     """The changes of a byte. The first of them may be given, with the steps that they leave."""
-    old, new = np.divmod(np.arange(_VALUES**2), _VALUES)
+    old, new = np.divmod(np.arange(VALUES**2), VALUES)
     steps = len(before)
-    pairs = before.astype(int) * _VALUES + after
-    left = np.bincount(pairs if rest is None else pairs[rest], minlength=_VALUES**2)
+    pairs = before.astype(int) * VALUES + after
+    left = np.bincount(pairs if rest is None else pairs[rest], minlength=VALUES**2)
     left[old == new] = 0
-    kinds = ((new - old) % _VALUES, _VALUES + (old ^ new), 2 * _VALUES + new)
+    kinds = ((new - old) % VALUES, VALUES + (old ^ new), 2 * VALUES + new)
     found: list[Change] = [(ADD, 0), *first]
     while left.sum() > (1 - _COVERED) * steps and len(found) < _MOST:
-        gain = sum(np.bincount(kind, left, 3 * _VALUES) for kind in kinds)
+        gain = sum(np.bincount(kind, left, 3 * VALUES) for kind in kinds)
         best = int(np.argmax(gain))
         if np.max(gain) <= _SELDOM * steps:
             break
-        found.append((best // _VALUES, best % _VALUES))
-        left[kinds[best // _VALUES] == best] = 0
+        found.append((best // VALUES, best % VALUES))
+        left[kinds[best // VALUES] == best] = 0
     return found
 
 
 def _explained(before: np.ndarray, after: np.ndarray, told: list[Change]) -> np.ndarray:
     """The steps of a byte, uint8 (N,), that changes explain which need no other byte, bool (N,)."""
     become = torch.stack([_changed(*change) for change in told]).numpy()
-    right = np.zeros((_VALUES, _VALUES), bool)
-    right[np.arange(_VALUES), become] = True
+    right = np.zeros((VALUES, VALUES), bool)
+    right[np.arange(VALUES), become] = True
     return right[before, after]
 
 
@@ -119,7 +118,7 @@ class Changes(nn.Module):
         self.total = sum(len(told[byte]) for byte in lively)
         slot = torch.zeros(len(lively), self.most, dtype=torch.int64)
         there = torch.zeros(len(lively), self.most, dtype=torch.bool)
-        values = torch.zeros(len(lively), _VALUES, self.most, dtype=torch.uint8)
+        values = torch.zeros(len(lively), VALUES, self.most, dtype=torch.uint8)
         place = 0
         for row, byte in enumerate(lively):
             count = len(told[byte])
@@ -136,7 +135,7 @@ class Changes(nn.Module):
     def options(self, memory: Tensor) -> Tensor:
         """What each byte that may change becomes under each of its changes, uint8 (B, n, M), of memory (B, 128)."""
         held = memory.index_select(1, self.bytes).int()
-        row = torch.arange(len(self.bytes), device=memory.device, dtype=torch.int32) * _VALUES + held
+        row = torch.arange(len(self.bytes), device=memory.device, dtype=torch.int32) * VALUES + held
         become = self.values.flatten(0, 1).index_select(0, row.flatten()).view(*row.shape, self.most)
         if self.multiples is None:
             return become
@@ -166,8 +165,8 @@ class Changes(nn.Module):
 
 def _changed(kind: int, amount: int) -> Tensor:
     """What each byte becomes, uint8 (256,): itself, if it takes another byte to tell."""
-    value = torch.arange(_VALUES)
+    value = torch.arange(VALUES)
     if kind in _OF_OTHERS:
         return value.to(torch.uint8)
-    become = {ADD: (value + amount) % _VALUES, FLIP: value ^ amount, SET: torch.full_like(value, amount)}
+    become = {ADD: (value + amount) % VALUES, FLIP: value ^ amount, SET: torch.full_like(value, amount)}
     return become[kind].to(torch.uint8)

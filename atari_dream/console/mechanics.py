@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream import noise
-from atari_dream.console.changes import BYTES, Change, Changes
+from atari_dream.console.changes import Change, Changes
+from atari_dream.console.multiples import BYTES, VALUES
 from atari_dream.layers import ActionEmbedding, convolve, silu
 
 _UNLIKELY = -0.5
 """Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
-_VALUES = 256
 _CLEAN, _JUMBLED, _NEAR, _FAR = 0.4, 0.08, 3, 0.3
 """Share of memory that is left as it is; of the rest, the most of its bytes that are another's. How many steps off that
 is, at most, and the share that is of anywhere."""
@@ -80,7 +80,7 @@ class Mechanics(nn.Module):
         self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.leave = Dense(width, self.changes.total)
-        self.register_buffer("held", torch.zeros(BYTES, _VALUES, dtype=torch.bool))
+        self.register_buffer("held", torch.zeros(BYTES, VALUES, dtype=torch.bool))
         nn.init.zeros_(self.leave.weight)
         for gain in self.gains:
             nn.init.zeros_(gain.table)  # type: ignore[arg-type]
@@ -115,12 +115,12 @@ class Mechanics(nn.Module):
 
     def witness(self, memory: Tensor) -> None:
         """Remembers what bytes held, by memory, uint8 (N, 128)."""
-        value = torch.arange(BYTES, device=memory.device) * _VALUES + memory
+        value = torch.arange(BYTES, device=memory.device) * VALUES + memory
         self.held.view(-1).index_fill_(0, value.flatten(), True)
 
     def _astray(self, options: Tensor) -> Tensor:
         """Which options, uint8 (B, n, M), bytes were never seen to hold, bool; none of them where all are so."""
-        value = self.changes.bytes[:, None] * _VALUES + options
+        value = self.changes.bytes[:, None] * VALUES + options
         astray = ~self.held.flatten().index_select(0, value.flatten()).view(options.shape)
         return astray & ~(astray | ~self.changes.there).all(-1, keepdim=True)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 BYTES = 128
-_VALUES = 256
+VALUES = 256
 _MOST = 8
 _FEWEST, _WORTH, _BETTER, _LEFT = 64, 0.02, 2, 0.1
 """A multiple is believed if it explains so many steps, such a share of all, so often what a sum does, and such a share
@@ -20,7 +20,7 @@ of what was left."""
 _AGREED, _SMALL = 0.5, 0.005
 """Share of what goes on besides a multiple that is its carry, for it to be believed. And the share of all steps that
 carries, nudges and a byte's further multiples explain."""
-_FACTORS = np.array(sorted(range(-_VALUES // 2, _VALUES // 2), key=abs)[1:])
+_FACTORS = np.array(sorted(range(-VALUES // 2, VALUES // 2), key=abs)[1:])
 """Plain ones first, of those that do as well."""
 
 
@@ -46,7 +46,7 @@ class Multiple(NamedTuple):
         """All of it in one number."""
         amount = self.finer * BYTES + self.source
         for part in (self.factor, self.offset, self.nudge):
-            amount = amount * _VALUES + part % _VALUES
+            amount = amount * VALUES + part % VALUES
         return amount
 
     @classmethod
@@ -54,7 +54,7 @@ class Multiple(NamedTuple):
         """The multiple of an amount."""
         high, *low = (amount >> bits for bits in (24, 16, 8, 0))
         finer, source = divmod(high, BYTES)
-        factor, offset, nudge = (_signed(part % _VALUES) for part in low)
+        factor, offset, nudge = (_signed(part % VALUES) for part in low)
         return cls(source, factor, offset, finer, nudge)
 
     def added(self, memory: np.ndarray) -> np.ndarray:
@@ -63,8 +63,8 @@ class Multiple(NamedTuple):
 
     def carried(self, memory: np.ndarray) -> np.ndarray:
         """What is carried, modulo 256, uint8 (N,)."""
-        carry = (memory[:, self.finer] + self.added(memory)) // _VALUES + self.nudge
-        return (carry % _VALUES).astype(np.uint8)
+        carry = (memory[:, self.finer] + self.added(memory)) // VALUES + self.nudge
+        return (carry % VALUES).astype(np.uint8)
 
 
 class Multiples(nn.Module):
@@ -94,9 +94,9 @@ class Multiples(nn.Module):
         """What the bytes become, uint8 (B, E), of memory, uint8 (B, 128). Floats hold these numbers exactly."""
         byte, source, finer = memory.index_select(1, self.held).float().chunk(3, dim=1)
         added = source * self.factor + self.offset
-        carried = ((finer + added) / _VALUES).floor() + self.nudge
+        carried = ((finer + added) / VALUES).floor() + self.nudge
         total = byte + torch.where(self.carry, carried, added)
-        return (total - _VALUES * (total / _VALUES).floor()).to(torch.uint8)
+        return (total - VALUES * (total / VALUES).floor()).to(torch.uint8)
 
 
 def find_multiples(before: np.ndarray, moved: np.ndarray, left: np.ndarray) -> list[Multiple]:
@@ -115,7 +115,7 @@ def find_multiples(before: np.ndarray, moved: np.ndarray, left: np.ndarray) -> l
             break
         found.append(best)
         fewest = max(_FEWEST, _SMALL * len(left))
-        left = left & (best.added(before) % _VALUES != moved)
+        left = left & (best.added(before) % VALUES != moved)
     return found
 
 
@@ -140,7 +140,7 @@ def find_carries(before: np.ndarray, moved: np.ndarray, found: list[list[Multipl
 
 def _carried_into(carry: Multiple, before: np.ndarray, moved: np.ndarray) -> Iterator[int]:
     """The bytes to which a carry is added."""
-    told = carry.added(before) % _VALUES == moved[:, carry.finer]
+    told = carry.added(before) % VALUES == moved[:, carry.finer]
     carried = carry.carried(before[told])[:, None]
     stirred = ((moved[told] | carried) != 0).sum(0)
     agreed = ((moved[told] == carried) & (carried != 0)).sum(0)
@@ -151,15 +151,15 @@ def _carried_into(carry: Multiple, before: np.ndarray, moved: np.ndarray) -> Ite
 def _nudged(carries: list[Multiple], before: np.ndarray, moved: np.ndarray, byte: int) -> list[Multiple]:
     """Carries into a byte, and how much more is added to it, often."""
     carried = [carry.carried(before) for carry in carries]
-    told = [carry.added(before) % _VALUES == moved[:, carry.finer] for carry in carries]
+    told = [carry.added(before) % VALUES == moved[:, carry.finer] for carry in carries]
     left = ~np.any([moved[:, byte] == each for each in carried], axis=0)
     found: list[Multiple] = []
     while len(found) < _MOST:
         gains = [
-            np.bincount((moved[:, byte] - each)[left & which], minlength=_VALUES)
+            np.bincount((moved[:, byte] - each)[left & which], minlength=VALUES)
             for each, which in zip(carried, told, strict=True)
         ]
-        which, nudge = divmod(int(np.argmax(gains)), _VALUES)
+        which, nudge = divmod(int(np.argmax(gains)), VALUES)
         if gains[which][nudge] < max(_FEWEST, _SMALL * len(moved)):
             break
         found.append(carries[which]._replace(nudge=_signed(nudge)))
@@ -169,16 +169,16 @@ def _nudged(carries: list[Multiple], before: np.ndarray, moved: np.ndarray, byte
 
 def _best(memory: np.ndarray, moved: np.ndarray, fewest: float) -> Multiple | None:
     """The multiple that explains most of memory, uint8 (128, N), and how one byte moved, uint8 (N,)."""
-    sums = np.bincount(moved, minlength=_VALUES)
+    sums = np.bincount(moved, minlength=VALUES)
     most, best = max(fewest, _BETTER * sums.max()), None
-    seen = [np.bincount(held * np.intp(_VALUES) + moved, minlength=_VALUES**2) for held in memory]
-    bounds = [counts.reshape(_VALUES, _VALUES).max(1).sum() for counts in seen]
+    seen = [np.bincount(held * np.intp(VALUES) + moved, minlength=VALUES**2) for held in memory]
+    bounds = [counts.reshape(VALUES, VALUES).max(1).sum() for counts in seen]
     for source in np.argsort(bounds)[::-1]:
         if bounds[source] < most:
             break
         gain = _gain(seen[source])
         if gain.max() >= most:
-            place, offset = divmod(int(gain.argmax()), _VALUES)
+            place, offset = divmod(int(gain.argmax()), VALUES)
             most, best = gain.max() + 1, Multiple(int(source), int(_FACTORS[place]), _signed(offset))
     return best
 
@@ -186,11 +186,11 @@ def _best(memory: np.ndarray, moved: np.ndarray, fewest: float) -> Multiple | No
 def _gain(counts: np.ndarray) -> np.ndarray:
     """Steps that each factor and offset explain, float (factors, 256), of counts by held and moved (256 * 256,)."""
     pairs = np.flatnonzero(counts)
-    held, moved = np.divmod(pairs, _VALUES)
-    offset = (moved - _FACTORS[:, None] * held) % _VALUES + _VALUES * np.arange(len(_FACTORS))[:, None]
+    held, moved = np.divmod(pairs, VALUES)
+    offset = (moved - _FACTORS[:, None] * held) % VALUES + VALUES * np.arange(len(_FACTORS))[:, None]
     weight = np.broadcast_to(counts[pairs], offset.shape)
-    return np.bincount(offset.ravel(), weight.ravel(), len(_FACTORS) * _VALUES).reshape(-1, _VALUES)
+    return np.bincount(offset.ravel(), weight.ravel(), len(_FACTORS) * VALUES).reshape(-1, VALUES)
 
 
 def _signed(byte: int) -> int:
-    return (byte + _VALUES // 2) % _VALUES - _VALUES // 2
+    return (byte + VALUES // 2) % VALUES - VALUES // 2

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
-from torch.utils.data import Dataset
 
-from atari_dream.console.branches import Columns, Play, played, side_by_side
+from atari_dream.console.branches import Columns, Play, Plays, played, side_by_side
 from atari_dream.emulator import NOOP_MAX, Emulator
-from atari_dream.games import get_game
 from atari_dream.players import Player
 
 _APART = 80
@@ -20,7 +18,7 @@ _APART = 80
 _NEW = 1
 
 
-class NewGames(Dataset[Play]):
+class NewGames(Plays):
     """Pieces of new games; item k depends on (seed, k) alone.
 
     Args:
@@ -35,17 +33,9 @@ class NewGames(Dataset[Play]):
     def __init__(
         self, game: str, player: Player, size: int, length: int, frame_skip: int, seed: int = 0
     ) -> None:
-        self._game, self._player = get_game(game), player
-        self._size, self._length, self._frame_skip, self._seed = size, length, frame_skip, seed
-        self._emulator: Emulator | None = None
-
-    def __len__(self) -> int:
-        """As many as are asked for."""
-        return 2**31
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leaves the emulator behind, so that worker processes start their own."""
-        return {**self.__dict__, "_emulator": None}
+        super().__init__(game)
+        self._player, self._size, self._length = player, size, length
+        self._frame_skip, self._seed = frame_skip, seed
 
     def __getitem__(self, k: int) -> Play:
         """Item k."""
@@ -54,7 +44,7 @@ class NewGames(Dataset[Play]):
 
     def _pieces(self, rng: np.random.Generator) -> Iterator[Columns]:
         """Pieces of one game after the other, none of which begins after its end."""
-        emulator = self._emulator = self._emulator or Emulator(self._game)
+        emulator = self._emulator
         while True:
             emulator.reset(int(rng.integers(NOOP_MAX + 1)))
             self._player.begin(self._game, self._frame_skip, rng)
