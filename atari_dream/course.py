@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from atari_dream.adversary import objective_of
 from atari_dream.console.branches import Branches, Play
+from atari_dream.console.idle import find_idle
 from atari_dream.console.new_games import NewGames
 from atari_dream.dream import tree_map
 from atari_dream.drills import Drills, Lanes, noted
@@ -112,7 +113,7 @@ class Branched:
                 f"model {config.model!r} learns from play that branches off the store, {config.prime} frames asked "
                 f"for: give --prime 60000, at least {_BRANCHES * _BRANCH_STEPS}"
             )
-        self._config = config
+        self._config, self._store = config, store
         sizes = _BRANCHES, _BRANCH_STEPS, config.frame_skip, config.seed
         plays: list[Dataset[Play]] = [Branches(store, "train", *sizes)]
         if player is not None:
@@ -121,7 +122,9 @@ class Branched:
 
     def survey(self) -> dict[str, Any]:
         """What the model is to be built with, as some of the play suggests."""
-        return model_class(self._config.model).survey(self._plays(_COUNTED))
+        plays = list(self._plays(_COUNTED))
+        told = model_class(self._config.model).survey(plays)
+        return {**told, "idle": find_idle(self._store.game, plays)}
 
     def prime(self, predictor: Predictor, device: torch.device) -> None:
         """What is found by counting, in some of the play."""

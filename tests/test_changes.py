@@ -53,7 +53,7 @@ def test_sure_logits_cost_nothing_and_even_ones_the_entropy(changes: Changes, me
     even = torch.zeros(len(before), changes.total)
     right = changes.right(before, after)
     nats = changes.there.sum(1).log() - right.sum(-1).log()
-    torch.testing.assert_close(changes.nll(even, before, after), nats.sum(1))
+    torch.testing.assert_close(changes.nll(even, before, after), nats)
     place = changes.slot[torch.arange(len(changes.slot)), right.int().argmax(-1)]
     sure = even.scatter(1, place, 50.0)
     assert changes.nll(sure, before, after).max() < 1e-4
@@ -64,9 +64,9 @@ def test_what_nothing_explains_costs_nothing(changes: Changes, memory: np.ndarra
     after = before.clone()
     after[0, 3] += 77
     logits = torch.zeros(1, changes.total, requires_grad=True)
-    nll = changes.nll(logits, before, after)
-    assert nll < changes.nll(logits, before, before)
-    nll.sum().backward()
+    nll = changes.nll(logits, before, after).sum()
+    assert nll < changes.nll(logits, before, before).sum()
+    nll.backward()
     assert logits.grad is not None and logits.grad.isfinite().all() and logits.grad.any()
 
 

@@ -248,6 +248,27 @@ def test_every_other_item_is_of_new_games(store: EpisodeStore, monkeypatch: pyte
         assert all(torch.equal(*pair) for pair in zip(mixed[k], wanted, strict=True))
 
 
+@torch.no_grad()
+def test_bytes_that_nothing_comes_of_are_told_and_not_looked_at(
+    store: EpisodeStore, plays: list[Play], domain: Domain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atari_dream.console.idle._STATES", 60)
+    config = TrainingConfig(
+        model="console", data=str(store.path), out="", game="pacman", prime=1536, workers=0
+    )
+    told = Branched(config, store, None).survey()
+    idle, mechanics = told["idle"], Console(domain, **SMALL, **told).mechanics
+    memory, action = plays[0].memory[0, :8], plays[0].actions[0, :8]
+    torch.nn.init.normal_(mechanics.leave.weight)
+    other, moved = memory.clone(), memory.clone()
+    other[:, idle] = plays[1].memory[0, 8:16, idle]
+    moved[:, PLAYER_X] += 1
+    assert idle and not torch.equal(other, memory)
+    assert torch.equal(mechanics(other, action), mechanics(memory, action))
+    assert not torch.equal(mechanics(moved, action), mechanics(memory, action))
+    assert {byte for byte in mechanics.changes.bytes.tolist() if len(told["changes"][byte]) > 1} & set(idle)
+
+
 def test_what_learns_from_recordings_alone_refuses_a_player(store: EpisodeStore, tmp_path: Path) -> None:
     wanted = {"model": "c_ae", "data": str(store.path), "out": str(tmp_path / "out"), "game": "pacman"}
     with pytest.raises(UsageError, match=r"policy 'random' and player None given"):

@@ -65,6 +65,22 @@ def test_an_untrained_one_knows_how_many_changes_there_are() -> None:
     assert (logits.isfinite().sum(-1) == mechanics.changes.there.sum(1)).all()
 
 
+def test_what_nothing_comes_of_is_not_looked_at_and_counts_little() -> None:
+    torch.manual_seed(0)
+    mechanics = Mechanics(told(), 4, width=8, blocks=1, idle=[11])
+    torch.nn.init.normal_(mechanics.leave.weight)
+    memory, action, after = played(20)
+    other = memory.clone()
+    other[:, 11] += 9
+    logits = mechanics(memory, action)
+    assert torch.equal(mechanics(other, action), logits)
+    idle = mechanics.changes.bytes == 11
+    nats = mechanics.changes.nll(logits, memory, after)
+    wanted = nats[:, ~idle].sum(1) + 0.1 * nats[:, idle].sum(1)
+    assert nats[:, idle].any()
+    torch.testing.assert_close(mechanics.nll(memory, action, after), wanted)
+
+
 def test_a_program_is_learnt(learnt: Mechanics) -> None:
     memory, action, after = played(500, seed=2)
     assert (likeliest(learnt, memory, action) == after).all(1).float().mean() > 0.97

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from atari_dream import noise
+from atari_dream.console.mechanics import weight_of
 from atari_dream.console.reader import KINDS, Clues, Reader
 from atari_dream.console.sprites import Sighted
 
@@ -71,6 +72,15 @@ def test_what_never_changes_is_known(reader: Reader) -> None:
     frames, _ = scenes()
     read = reader.likeliest(reader(*seen(reader, frames)), torch.zeros(COUNT, 128, 256))
     assert (read[:, SCORE] == 7).all() and not read[:, :COLUMN].any()
+
+
+def test_what_nothing_comes_of_counts_little(reader: Reader) -> None:
+    frames, memory = scenes(seed=1)
+    looked = seen(reader, frames)
+    nats = reader.nll(*looked, memory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "weight", weight_of(reader.bytes, reader.bytes.tolist()))
+        torch.testing.assert_close(reader.nll(*looked, memory), 0.1 * nats)
 
 
 def test_what_a_cell_shows_is_believed(reader: Reader) -> None:

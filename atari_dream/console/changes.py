@@ -152,11 +152,17 @@ class Changes(nn.Module):
         return memory.index_copy(1, self.bytes, options.gather(2, chosen[..., None])[..., 0])
 
     def nll(self, logits: Tensor, memory: Tensor, after: Tensor) -> Tensor:
-        """Nats of what memory (B, 128) became, from logits (B, total): (B,). What no change explains costs nothing."""
+        """Nats of what each byte became, (B, n), from logits (B, total). What no change explains costs nothing.
+
+        Args:
+            logits: (B, total).
+            memory: uint8 (B, 128).
+            after: What it became, uint8 (B, 128).
+        """
         odds = self.spread(logits).log_softmax(-1)
         right = self.right(memory, after)
         told = odds.masked_fill(~right, _NEVER).logsumexp(-1)
-        return -torch.where(right.any(-1), told, 0.0).sum(-1)
+        return -torch.where(right.any(-1), told, 0.0)
 
     def right(self, memory: Tensor, after: Tensor) -> Tensor:
         """Which changes explain what memory (B, 128) became, bool (B, n, M)."""

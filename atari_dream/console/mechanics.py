@@ -3,6 +3,8 @@
 The game is a program; with all of its memory known, a step is a function of it and the action.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,8 @@ from atari_dream.layers import ActionEmbedding, convolve, silu
 
 _UNLIKELY = -0.5
 """Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
+_IDLE = 0.1
+"""What a byte counts that nothing comes of. Such bytes are worked out from others, and tell which shapes are shown."""
 _CLEAN, _JUMBLED, _NEAR, _FAR = 0.4, 0.08, 3, 0.3
 """Share of memory that is left as it is; of the rest, the most of its bytes that are another's. How many steps off that
 is, at most, and the share that is of anywhere."""
@@ -64,17 +68,30 @@ class Mechanics(nn.Module):
         frame_skip: Emulator frames in an action.
         width: Units.
         blocks: Residual blocks.
+        idle: Bytes that nothing comes of: what they hold is not looked at, and what they come to hold counts little.
 
     Attributes:
         held: Values that bytes were seen to hold, bool (128, 256).
     """
 
     held: Tensor
+    seen: Tensor
+    weight: Tensor
 
-    def __init__(self, told: list[list[Change]], frame_skip: int, width: int = 256, blocks: int = 3) -> None:
+    def __init__(
+        self,
+        told: list[list[Change]],
+        frame_skip: int,
+        width: int = 256,
+        blocks: int = 3,
+        idle: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.changes = Changes(told)
-        self.enter = Dense(8 * len(self.changes.bytes), width)
+        weight = weight_of(self.changes.bytes, idle)
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("seen", self.changes.bytes[weight == 1], persistent=False)
+        self.enter = Dense(8 * len(self.seen), width)
         self.act = ActionEmbedding(frame_skip, width)
         self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(blocks))
         self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
@@ -87,14 +104,14 @@ class Mechanics(nn.Module):
 
     def forward(self, memory: Tensor, action: Tensor) -> Tensor:
         """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
-        x = self.enter(bits_of(memory.index_select(1, self.changes.bytes))) + self.act(action)[:, :, 0, 0]
+        x = self.enter(bits_of(memory.index_select(1, self.seen))) + self.act(action)[:, :, 0, 0]
         for block, gain in zip(self.blocks, self.gains, strict=True):
             x = block(x, gain(action)[:, :, 0, 0])
         return self.leave(silu(self.norm(x))).float()
 
     def nll(self, memory: Tensor, action: Tensor, after: Tensor) -> Tensor:
         """Nats of what memory, uint8 (B, 128), becomes after an action: (B,)."""
-        return self.changes.nll(self(memory, action), memory, after)
+        return (self.changes.nll(self(memory, action), memory, after) * self.weight).sum(-1)
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128): of the changes of a byte that are likely, one is drawn.
@@ -148,6 +165,11 @@ def jumbled(memory: Tensor, place: Tensor, length: int, key: Tensor) -> Tensor:
     far = noise.uniform(fars) < _FAR
     other = torch.where(far, noise.integers(anywhere, len(memory)), place - step + near)
     return torch.where(hit, memory[other], memory[place])
+
+
+def weight_of(known: Tensor, idle: Sequence[int]) -> Tensor:
+    """How much bytes, int64 (n,), count, float32 (n,): 1, or next to nothing where nothing comes of them."""
+    return torch.where(torch.isin(known, torch.tensor(list(idle), dtype=torch.int64)), _IDLE, 1.0)
 
 
 def bits_of(memory: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from atari_dream import noise
 from atari_dream.canvas.cells import CELLS, to_cells
 from atari_dream.console.anchors import Anchors
 from atari_dream.console.margins import MARGINS, margins
-from atari_dream.console.mechanics import Dense, DenseBlock, bits_of
+from atari_dream.console.mechanics import Dense, DenseBlock, bits_of, weight_of
 from atari_dream.console.places import NOTHING
 from atari_dream.console.sprites import Sighted
 from atari_dream.games import HEIGHT, WIDTH
@@ -60,9 +60,11 @@ class Reader(nn.Module):
         sketch: Numbers by which a frame is remembered.
         width: Units.
         blocks: Residual blocks.
+        idle: Bytes that nothing comes of, which count little.
     """
 
     bytes: Tensor
+    weight: Tensor
     rest: Tensor
     kind: Tensor
     backdrop: Tensor
@@ -76,9 +78,11 @@ class Reader(nn.Module):
         sketch: int = 80,
         width: int = 304,
         blocks: int = 1,
+        idle: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.register_buffer("bytes", torch.tensor(lively, dtype=torch.int64), persistent=False)
+        self.register_buffer("weight", weight_of(self.bytes, idle), persistent=False)
         self.register_buffer("rest", torch.zeros(128, dtype=torch.uint8))
         self.register_buffer("kind", torch.full((256,), KINDS - 1, dtype=torch.uint8))
         self.register_buffer("backdrop", torch.zeros(HEIGHT, WIDTH, dtype=torch.uint8))
@@ -152,7 +156,8 @@ class Reader(nn.Module):
         """Nats of memory, uint8 (B, 128), by what `forward` takes: (B,)."""
         logits = self(sketches, clues, key)
         held = memory.index_select(1, self.bytes).long()
-        return F.cross_entropy(logits.flatten(0, 1), held.flatten(), reduction="none").view(held.shape).sum(1)
+        nats = F.cross_entropy(logits.flatten(0, 1), held.flatten(), reduction="none").view(held.shape)
+        return (nats * self.weight).sum(1)
 
     def likeliest(self, logits: Tensor, against: Tensor) -> Tensor:
         """The likeliest memory, uint8 (B, 128).

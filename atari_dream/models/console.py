@@ -90,6 +90,7 @@ class Console(Predictor):
         places: Where sprites are, `console.places.Place`; see `survey`.
         panels: Which of them are of what is larger than a shape; see `survey`.
         hues: Colours that bytes hold; see `survey`.
+        idle: Bytes that nothing comes of, `console.idle.find_idle`: little is made of them.
     """
 
     context = 16
@@ -112,6 +113,7 @@ class Console(Predictor):
         places: Sequence[Sequence[Any]] = (),
         panels: Sequence[int] = (),
         hues: Sequence[Sequence[int]] = (),
+        idle: Sequence[int] = (),
     ) -> None:
         super().__init__(domain)
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
@@ -119,7 +121,7 @@ class Console(Predictor):
             Place(Axis(*across), Axis(*down), *map(tuple, shown))
             for across, down, *shown in places or _NOWHERE
         ]
-        self.mechanics = Mechanics(told, domain.frame_skip, width, blocks)
+        self.mechanics = Mechanics(told, domain.frame_skip, width, blocks, idle)
         axes = [
             (place, side, list(lively).index(axis.byte))
             for place, stand in enumerate(stands)
@@ -127,7 +129,9 @@ class Console(Predictor):
             if axis.slope and axis.fine == NO_FINE
         ]
         self.reader, *others = (
-            Reader(lively, axes, len(stands), self.context, width=units) for units in (sight, second) if units
+            Reader(lively, axes, len(stands), self.context, width=units, idle=idle)
+            for units in (sight, second)
+            if units
         )
         self.others = nn.ModuleList(others)
         self.sprites = Sprites(stands, looks)
