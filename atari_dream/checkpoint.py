@@ -1,5 +1,6 @@
 """Checkpoints: a folder with `weights.safetensors`, `config.json` and `metrics.json`, refused once tampered with."""
 
+import copy
 import importlib.metadata
 import platform
 import subprocess
@@ -108,19 +109,24 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Predictor
     return predictor.to(device).eval().requires_grad_(False)
 
 
-def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.device = "cpu") -> Loaded:
+def open_predictor(
+    checkpoint: str | None, pool: StartPool, device: str | torch.device = "cpu", memory: bool = False
+) -> Loaded:
     """Opens what the keyword `checkpoint` names: bundled weights, a checkpoint folder or a control.
 
     Args:
         checkpoint: `None` or `"bundled"`, `"bundled@r1"`, a folder, or one of `CONTROLS`.
         pool: The starts it will dream from; game and frame skip must agree, the context must suffice.
         device: Where it dreams.
+        memory: Whether its dreams begin from the console's memory at a start instead of what they read off frames.
 
     Raises:
-        UsageError: If there is no such checkpoint, or it does not fit the pool.
+        UsageError: If there is no such checkpoint, it does not fit the pool, or it keeps no memory.
     """
     name = checkpoint or "bundled"
     loaded = _open(name, pool, torch.device(device))
+    if memory:
+        loaded = from_memory(loaded)
     domain, wanted = loaded.predictor.domain, (pool.game, pool.frame_skip)
     if (domain.game, domain.frame_skip) != wanted:
         raise UsageError(
@@ -132,6 +138,23 @@ def open_predictor(checkpoint: str | None, pool: StartPool, device: str | torch.
             f"checkpoint {name!r} needs {loaded.predictor.context} context steps, a start holds {pool.context}"
         )
     return loaded
+
+
+def from_memory(loaded: Loaded) -> Loaded:
+    """The same weights, whose dreams begin from the console's memory; what was calibrated for reading does not hold.
+
+    Raises:
+        UsageError: If they keep no memory.
+    """
+    if not loaded.predictor.keeps_memory:
+        able = [name for name in list_models() if model_class(name).keeps_memory]
+        raise UsageError(
+            f"checkpoint {loaded.name!r} keeps no memory of the console to begin from: leave out memory, or take one "
+            f"of {', '.join(able)}, as the bundled weights are"
+        )
+    told = copy.copy(loaded.predictor)
+    told.from_memory = True
+    return Loaded(told, f"{loaded.name}:memory", loaded.revision)
 
 
 def frame_skip_of(checkpoint: str | None, game: str) -> int:

@@ -35,10 +35,9 @@ class Init(nn.Module):
         self.predictor = predictor
 
     def forward(self, frames: Tensor, actions: Tensor, lives: Tensor) -> tuple[Tensor, ...]:
-        """The parts of the state; learnt predictors never read the emulator's."""
-        return self.predictor.init(
-            Start(frames, actions, lives, torch.zeros(len(lives), 0, dtype=torch.uint8))
-        )
+        """The parts of the state; learnt predictors never read the emulator's, nor memory unless told to."""
+        nothing = torch.zeros(len(lives), 0, dtype=torch.uint8)
+        return self.predictor.init(Start(frames, actions, lives, ale=nothing, memory=nothing))
 
 
 class Step(nn.Module):

@@ -29,12 +29,14 @@ class Start(NamedTuple):
         actions: ALE codes, uint8 (B, C, frame_skip).
         lives: int64 (B,).
         ale: The emulator's state, uint8 (B, S). Learnt predictors never read it.
+        memory: The console's memory, uint8 (B, 128). Learnt predictors read it where `from_memory` alone.
     """
 
     frames: Tensor
     actions: Tensor
     lives: Tensor
     ale: Tensor
+    memory: Tensor
 
 
 class Outcome(NamedTuple):
@@ -83,9 +85,10 @@ class Batch(NamedTuple):
     lane: Tensor
 
     def start(self, context: int) -> Start:
-        """The first `context` steps as a start; it has no emulator state."""
+        """The first `context` steps as a start; it has no emulator state and no memory."""
         nothing = self.frames.new_zeros(len(self.frames), 0)
-        return Start(self.frames[:, :context], self.actions[:, :context], self.lives[:, context - 1], nothing)
+        seen = (self.frames[:, :context], self.actions[:, :context], self.lives[:, context - 1])
+        return Start(*seen, ale=nothing, memory=nothing)
 
     def target(self, place: int) -> Target:
         """What a step of the windows led to."""
@@ -191,6 +194,8 @@ class Predictor(nn.Module):
         branches: Whether it learns from play that branches off recordings, not from rollouts over them.
         batch_invariant: Whether a lane's bits depend on that lane alone, whatever the batch.
         exportable: Whether `init`, `step` and `decode` pass `torch.export`.
+        keeps_memory: Whether it dreams the console's memory, and so can begin from it.
+        from_memory: Whether `init` takes a start's memory instead of reading it off the frames.
     """
 
     context: int = 1
@@ -201,6 +206,8 @@ class Predictor(nn.Module):
     branches: ClassVar[bool] = False
     batch_invariant: ClassVar[bool] = False
     exportable: ClassVar[bool] = True
+    keeps_memory: ClassVar[bool] = False
+    from_memory: bool = False
 
     def __init__(self, domain: Domain) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from atari_dream.checkpoint import CONTROLS, open_predictor
+from atari_dream.checkpoint import CONTROLS, from_memory, open_predictor
 from atari_dream.errors import UsageError, unknown
 from atari_dream.games import ACTION_NAMES, get_game
 from atari_dream.predictor import Predictor
@@ -142,8 +142,11 @@ def open_entries(
     device: str | torch.device = "cpu",
     best_of: int = 1,
     mode: bool = True,
+    memory: bool = True,
 ) -> list[Entry]:
-    """The three controls and each checkpoint: as sampled and, if asked for, as its mode and its best of several.
+    """The three controls and each checkpoint: as sampled and, if asked for, otherwise.
+
+    That is as its mode, begun from the console's memory (of those that keep it), and as its best of several.
 
     Raises:
         UsageError: If a checkpoint cannot be opened or two have one name.
@@ -158,6 +161,9 @@ def open_entries(
         entries.append(Entry(opened.name, "checkpoint", opened.predictor))
         if mode:
             entries.append(Entry(f"{opened.name}:mode", "checkpoint", opened.predictor, 0.0))
+        if memory and opened.predictor.keeps_memory:
+            told = from_memory(opened)
+            entries.append(Entry(told.name, "checkpoint", told.predictor))
         if best_of > 1:
             name = f"{opened.name}:best{best_of}"
             entries.append(Entry(name, "checkpoint", opened.predictor, samples=best_of))

@@ -70,10 +70,12 @@ def replay_starts(
                 np.logical_or.accumulate(ended[CONTEXT:])[None],
             )
         )
+    nothing = np.empty((len(chosen), 0), np.uint8)
     arrays = {
         "frames": np.stack(contexts),
         "actions": np.stack(before),
-        "ale": np.empty((len(chosen), 0), np.uint8),
+        "ale": nothing,
+        "ram": nothing,
         "usual": most_frequent(np.concatenate(contexts)),
     }
     header = {"game": store.game, "frame_skip": frame_skip, "ale_py": ALE_VERSION, "starts": entries}

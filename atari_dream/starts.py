@@ -80,7 +80,8 @@ class StartPool:
         frames = np.stack([self._arrays["frames"][int(index)] for index in indices])
         actions = np.stack([self._arrays["actions"][int(index)] for index in indices])
         lives = torch.tensor([self.entries[int(index)]["lives"] for index in indices], dtype=torch.int64)
-        return Start(torch.from_numpy(frames), torch.from_numpy(actions), lives, torch.from_numpy(ale))
+        parts = (torch.from_numpy(part) for part in (ale, self.ram[indices]))
+        return Start(torch.from_numpy(frames), torch.from_numpy(actions), lives, *parts)
 
     def recipe(self, index: int) -> np.ndarray:
         """Every raw action from power-on to a start, uint8 (R,), for `Emulator.follow`.

@@ -87,11 +87,14 @@ class World:
         self.options = options
         self.device = pick_device(options.device)
         self.pool = _pool(options)
-        self.predictor, _, self.revision, doubt = open_predictor(options.checkpoint, self.pool, self.device)
+        self.predictor, _, self.revision, doubt = open_predictor(
+            options.checkpoint, self.pool, self.device, options.memory
+        )
         self.doubt = doubt_for(options, doubt, self.device)
         self.frame_skip = self.predictor.domain.frame_skip
         told = (self.revision, self.pool.digest, options.game, options.codes, options.observation)
-        self.identity = int(hashlib.sha256(repr((*told, bool(options.shadow))).encode()).hexdigest()[:15], 16)
+        rules = (bool(options.shadow), options.memory)
+        self.identity = int(hashlib.sha256(repr((*told, *rules)).encode()).hexdigest()[:15], 16)
         self._codes = torch.tensor(options.codes, dtype=torch.uint8, device=self.device)
         self.twin = Twin(self.predictor.domain, 0 if options.shadow is True else int(options.shadow))
         self._burn_in = BurnIn(self.predictor, self.pool, self.device, options.observation == "dqn")
@@ -301,6 +304,10 @@ def doubt_for(options: Options, doubt: Doubt | None, device: torch.device) -> Do
         UsageError: If doubt is limited, but not calibrated, or only more finely than it can be told.
     """
     limit, name = options.max_doubt, options.checkpoint or "bundled"
+    if options.memory and limit is not None:
+        raise UsageError(
+            f"max_doubt={limit:g} was calibrated for dreams that read their memory: leave out max_doubt or memory"
+        )
     if doubt is None and limit is not None:
         raise UsageError(
             f"max_doubt={limit:g} needs a calibration, and checkpoint {name!r} has none: make one with `atari-dream "

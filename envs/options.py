@@ -26,6 +26,7 @@ class Options:
     observation: str = "rgb"
     horizon: int | None = DEFAULT_HORIZON
     starts: str | None = None
+    memory: bool = False
     sticky: float = 0.0
     full_action_space: bool = False
     terminal_on_life_loss: bool = False
@@ -72,7 +73,7 @@ class Options:
             raise UsageError(
                 f"device must be a string, got {self.device!r}: give a torch device as str(device)"
             )
-        for name in ("full_action_space", "terminal_on_life_loss", "deterministic", "validate"):
+        for name in ("memory", "full_action_space", "terminal_on_life_loss", "deterministic", "validate"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.observation not in OBSERVATIONS:

@@ -14,7 +14,7 @@ from atari_dream.predictor import Domain, Frames, Predictor, Start, State
 from atari_dream.processes import spawn
 
 _PSNR_CAP = 100.0
-_EMULATOR_STATE, _LIVES = 0, 2
+_EMULATOR_STATE, _LIVES, _MEMORY = 0, 2, 3
 
 
 class Shadow(NamedTuple):
@@ -38,7 +38,8 @@ class Shadow(NamedTuple):
 
     def start(self) -> Start:
         """The real states as starts."""
-        return Start(self.frames, self.actions, self.game[_LIVES], self.game[_EMULATOR_STATE])
+        parts = (self.game[part] for part in (_LIVES, _EMULATOR_STATE, _MEMORY))
+        return Start(self.frames, self.actions, *parts)
 
 
 class Twin:

@@ -244,3 +244,13 @@ def test_bundled_weights_are_the_newest_or_the_pinned(
     assert open_predictor("bundled@r2", pool)[1:3] == ("bundled@r2", "r2")
     with pytest.raises(UsageError, match="have no revision 'r3': allowed are r1, r2, r10"):
         open_predictor("bundled@r3", pool)
+
+
+def test_only_what_keeps_memory_can_begin_from_it(saved: Path, pool: StartPool) -> None:
+    loaded = open_predictor(None, pool, memory=True)
+    assert loaded.name == "bundled:memory" and loaded.predictor.from_memory and loaded.doubt is None
+    assert not open_predictor(None, pool).predictor.from_memory
+    for name in (str(saved), "copy_last", "emulator"):
+        with pytest.raises(UsageError, match=r"keeps no memory of the console .* one of console") as caught:
+            open_predictor(name, pool, memory=True)
+        assert "\n" not in str(caught.value)

@@ -81,6 +81,17 @@ def test_a_dream_begins_with_the_real_frame(console: Console, starts: Start) -> 
 
 
 @torch.no_grad()
+def test_it_begins_from_the_memory_of_a_start_where_it_is_asked_to(console: Console, starts: Start) -> None:
+    read = console.init(starts)
+    told = copy.copy(console)
+    told.from_memory = True
+    state = told.init(starts)
+    assert torch.equal(state[2], starts.memory) and not torch.equal(read[2], starts.memory)
+    assert torch.equal(state[0], read[0]) and torch.equal(state[3], read[3])
+    assert torch.equal(console.init(starts)[2], read[2])
+
+
+@torch.no_grad()
 def test_what_pays_in_memory_pays_in_the_dream(console: Console, plays: list[Play]) -> None:
     memory, rewards, lives = (
         torch.cat([getattr(play, name) for play in plays]) for name in ("memory", "rewards", "lives")

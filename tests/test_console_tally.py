@@ -44,6 +44,16 @@ def test_other_play_is_told(tally: Tally) -> None:
     assert torch.equal(left, lives[:, 1:].flatten()) and torch.equal(over, ended[:, 1:].flatten())
 
 
+def test_a_game_that_is_over_has_no_lives_left_though_memory_still_tells_of_one() -> None:
+    memory, rewards, lives, ended, valid = scenes()
+    memory[:, :, 7] += 1
+    made = Tally()
+    made.learn(memory, rewards, torch.where(ended, 0, lives + 1), ended, valid)
+    _, over, left = made.told(memory[:, 0], memory[:, 1], lives[:, 0] + 1)
+    assert torch.equal(over, ended[:, 1]) and over.any()
+    assert torch.equal(left, torch.where(over, 0, lives[:, 1] + 1))
+
+
 def test_an_untaught_one_tells_of_nothing() -> None:
     memory, _, lives, *_ = scenes()
     earned, over, left = Tally().told(memory[:, 0], memory[:, 1], lives[:, 0])

@@ -149,3 +149,10 @@ def test_a_limit_needs_a_calibration(tmp_path: Path) -> None:
             DreamEnv("pacman", checkpoint=name, max_doubt=0.05)
         env = DreamEnv("pacman", checkpoint=name, device="cpu")
         assert "doubt" not in env.reset(seed=0)[1]
+
+
+def test_what_was_calibrated_for_reading_does_not_limit_what_is_told_its_memory() -> None:
+    with pytest.raises(UsageError, match=r"max_doubt=0.05 was calibrated for dreams that read .* leave out"):
+        DreamEnv("pacman", memory=True, max_doubt=0.05)
+    env = DreamEnv("pacman", memory=True, device="cpu")
+    assert "doubt" not in env.reset(seed=0)[1]

@@ -36,6 +36,7 @@ WRONG = [
     ("full_action_space", 1, "True or False"),
     ("terminal_on_life_loss", "yes", "True or False"),
     ("deterministic", None, "True or False"),
+    ("memory", 1, "True or False"),
     ("shadow", 0, "True or False"),
     ("shadow", 2, "True or False"),
     ("shadow", None, "True or False"),

@@ -55,7 +55,7 @@ def test_it_is_drawn_where_and_as_memory_tells(panel: Panel) -> None:
 
 def test_what_is_off_the_screen_is_not_drawn(panel: Panel) -> None:
     _, memory = scenes(seed=3)
-    memory[:, ACROSS] = 250
+    memory[:, ACROSS] = 200
     blank = torch.zeros(COUNT, 210, 160, dtype=torch.uint8)
     assert torch.equal(panel.draw(blank, memory), blank)
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from atari_dream.console.places import Axis, Place, find_backdrop, find_places
+from atari_dream.console.sprites import Sprites
 from atari_dream.emulator import Emulator
 from atari_dream.games import get_game
 from atari_dream.players import RandomPlayer
@@ -102,3 +104,17 @@ def test_those_of_a_real_game_are_found() -> None:
     found = find_places(frames, memory, find_backdrop(frames))
     her = Axis(10, 1, 0)[:2], Axis(16, 1, 0)[:2]
     assert her in [(place.across[:2], place.down[:2]) for place in found] and len(found) >= 3
+
+
+def test_what_a_byte_takes_past_the_lower_edge_comes_in_at_the_upper_one() -> None:
+    frames, memory = made_up()
+    rng = np.random.default_rng(4)
+    memory[:, 50], memory[:, 51] = rng.integers(0, 100, COUNT), rng.integers(216, 356, COUNT).astype(np.uint8)
+    for frame, (across, down) in zip(frames, memory[:, [50, 51]].astype(int), strict=True):
+        row = (down + 40) % 256
+        frame[row : row + 4, across + 20 : across + 25] = 70
+    (told,) = (place for place in find_places(frames, memory, find_backdrop(frames)) if 70 in place.colours)
+    assert (told.across.byte, told.down.byte) == (50, 51)
+    row = told.down.at(memory)
+    assert (frames[np.arange(COUNT), row, told.across.at(memory)] == 70).all()
+    assert torch.equal(Sprites([told]).place(torch.from_numpy(memory))[:, 0, 0], torch.from_numpy(row))

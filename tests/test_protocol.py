@@ -94,6 +94,18 @@ def test_a_checkpoint_of_another_frame_skip_is_refused(
         open_entries([str(tmp_path / "fast")], pool)
 
 
+def test_what_keeps_memory_is_measured_from_it_too(pool: StartPool) -> None:
+    entries = open_entries(["bundled"], pool, mode=False)[3:]
+    assert [(entry.name, entry.kind) for entry in entries] == [
+        ("bundled", "checkpoint"),
+        ("bundled:memory", "checkpoint"),
+    ]
+    assert [entry.predictor.from_memory for entry in entries] == [False, True]
+    assert [entry.name for entry in open_entries(["bundled"], pool, mode=False, memory=False)][3:] == [
+        "bundled"
+    ]
+
+
 def test_copy_last_is_the_floor(pool: StartPool) -> None:
     floor = next(entry for entry in open_entries([], pool) if entry.name == "copy_last")
     assert type(floor.predictor) is CopyLast and floor.kind == "control"

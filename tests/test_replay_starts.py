@@ -28,7 +28,7 @@ def test_they_are_what_the_emulator_does(store: EpisodeStore, pool: StartPool) -
         mine = starts.batch(np.array([place]))
         np.testing.assert_array_equal(mine.frames, begin.frames)
         np.testing.assert_array_equal(mine.actions, begin.actions)
-        assert mine.lives.tolist() == begin.lives.tolist() and mine.ale.shape == (1, 0)
+        assert mine.lives.tolist() == begin.lives.tolist() and mine.ale.shape == mine.memory.shape == (1, 0)
         real = Script.of(pool, index, codes[place][None]).play()
         np.testing.assert_array_equal(truths[place].first, real.first)
         for name in ("frames", "rewards", "lives", "ended"):

@@ -11,6 +11,7 @@ from fidget import fidget_checkpoint, same
 from gymnasium.error import ResetNeeded
 
 import atari_dream  # noqa: F401
+from atari_dream.emulator import Emulator
 from atari_dream.envs import DreamEnv, DreamVectorEnv, state_from_bytes, state_to_bytes
 from atari_dream.errors import UsageError
 from atari_dream.games import GAMES
@@ -213,3 +214,19 @@ def test_environment_checkers_pass_with_a_shadow() -> None:
     from gymnasium.utils.env_checker import check_env
 
     check_env(DreamEnv("pacman", checkpoint="copy_last", device="cpu", shadow=True), skip_render_check=True)
+
+
+def test_told_the_memory_a_dream_begins_and_goes_on_after_resync_from_what_the_emulator_holds() -> None:
+    envs = DreamVectorEnv(2, "pacman", device="cpu", shadow=True, memory=True)
+    envs.reset(seed=0)
+    assert envs.lanes is not None
+    starts = envs.lanes.start.numpy()
+    np.testing.assert_array_equal(envs.lanes.dream.predictor[2].numpy(), envs.world.pool.ram[starts])
+    for _ in range(4):
+        envs.step([0, 1])
+    envs.resync()
+    assert envs.lanes.shadow
+    emulator = Emulator("pacman")
+    for lane, state in enumerate(envs.lanes.shadow.game[0].numpy()):
+        emulator.restore(state)
+        np.testing.assert_array_equal(envs.lanes.dream.predictor[2][lane].numpy(), emulator.ram)

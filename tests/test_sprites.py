@@ -145,3 +145,27 @@ def test_by_its_colours_alone_it_is_sighted_where_its_bytes_say(sprites: Sprites
                 assert torch.equal(value[:, place, side], memory[:, axis.byte])
     bare = sprites.backdrop.expand(3, -1, -1)
     assert not sprites.sighted(bare).there.any()
+
+
+def test_how_far_shapes_are_off_their_place_is_told_and_then_they_are_known() -> None:
+    frames, memory = real()
+    low = torch.arange(COUNT) % 5 == 0
+    for k in low.nonzero()[:, 0].tolist():
+        frame, row, column = frames[k], 150 - int(memory[k, 30]), 2 * int(memory[k, 20]) + 3
+        shape = frame[row : row + 11, column : column + 6].clone()
+        frame[row : row + 11, column : column + 6] = 14
+        frame[row + 12 : row + 23, column : column + 6] = shape
+    backdrop = find_backdrop(frames.numpy())
+    usual, wide = Sprites(PLACES, looks=4), Sprites(PLACES, looks=4, jitter=12)
+    for made in (usual, wide):
+        made.learn(backdrop, [(frames, memory)])
+        assert made.needed_jitter(frames, memory) == 12
+    assert (usual.known(usual.see(frames, memory)).look[low, 0] == -1).all()
+    shown = wide.known(wide.see(frames, memory))
+    assert (shown.look[:, 0] == 1).all() and (shown.down[low, 0] == 24).all()
+    bare = wide.backdrop.expand(COUNT, -1, -1).contiguous()
+    assert torch.equal(wide.draw(bare, memory, shown), frames)
+
+
+def test_shapes_at_their_places_need_no_more_than_the_usual_jitter(sprites: Sprites) -> None:
+    assert sprites.needed_jitter(*real()) == JITTER

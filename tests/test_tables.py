@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from atari_dream.canvas.cells import to_cells
+from atari_dream.canvas.cells import to_cells, to_frame
 from atari_dream.console.tables import Tables
 
 COUNT = 600
@@ -141,3 +141,19 @@ def test_two_digits_side_by_side_in_a_cell_are_told_by_both() -> None:
     byte = int(tables.part[0, DIGIT])
     told = against[:, byte].gather(1, held[:, byte : byte + 1].long())
     assert not told.any() and (against[:, byte] > 0).sum() >= 200 * 300
+
+
+def test_what_is_hidden_below_some_value_of_a_byte_is_told_by_whether_it_is_less() -> None:
+    def hidden(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        frames, memory, covered = scenes(seed)
+        cells = to_cells(frames)
+        cells[memory[:, 67] < 56, DIGIT] = 0
+        return to_frame(cells), memory, covered
+
+    tables = learnt(hidden(0))
+    assert tables.part[:, DIGIT].tolist() == [9, 4, 15] and tables.besides[0, DIGIT] == 67
+    assert abs(int(tables.besides[1, DIGIT]) + 56) <= 2
+    frames, memory, _ = hidden(1)
+    away = (memory[:, 67].int() - 56).abs() > 2
+    shown = tables.shown(memory, to_cells(frames))[:, DIGIT]
+    assert torch.equal(shown[away], to_cells(frames)[away, DIGIT])

@@ -35,6 +35,9 @@ MEASURED_STARTS, MEASURED_STEPS = 24, (1, 5, 10)
 @click.option("--start", help="Id or position of the start in the pool. [default: drawn by the seed]")
 @click.option("--pool", help="Folder of the start pool. [default: the game's bundled one]")
 @click.option("--device", default="auto", help="Torch device that dreams.")
+@click.option(
+    "--memory", is_flag=True, help="Begin from the console's memory, not from what is read off frames."
+)
 @click.option("--deterministic", is_flag=True, help="Take the mode of each distribution.")
 @click.option("--temperature", type=click.FloatRange(min=0), default=1.0, help="Scale of the noise.")
 @click.option(
@@ -54,6 +57,7 @@ def dream(
     start: str | None,
     pool: str | None,
     device: str,
+    memory: bool,
     deterministic: bool,
     temperature: float,
     actions: str,
@@ -69,7 +73,7 @@ def dream(
     pictures.check_format(out)
     starts = StartPool.load(pool, game) if pool else bundled_pool(game)
     place = pick_device(device)
-    dreamer = open_predictor(checkpoint, starts, place)
+    dreamer = open_predictor(checkpoint, starts, place, memory)
     index = _position(starts, start, seed)
     codes = PLANS[actions](starts, index, steps, seed)
     scale = 0.0 if deterministic else temperature

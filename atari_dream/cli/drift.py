@@ -49,6 +49,11 @@ from atari_dream.summary import summarise
 )
 @click.option("--mode/--no-mode", default=True, help="Also measure each checkpoint's likeliest dream.")
 @click.option(
+    "--memory/--no-memory",
+    default=True,
+    help="Also measure dreams begun from the console's memory, of checkpoints that keep it.",
+)
+@click.option(
     "--compare",
     multiple=True,
     type=click.Path(path_type=Path),
@@ -82,6 +87,7 @@ def drift(
     long_runs: int,
     best_of: int,
     mode: bool,
+    memory: bool,
     compare: tuple[Path, ...],
     lpips: Path | None,
     fvd: Path | None,
@@ -101,7 +107,7 @@ def drift(
     source = StartPool.load(pool, game) if pool else bundled_pool(game)
     protocol = Protocol.of(source, starts, horizon, seed, actions, control, long_runs)
     wanted = list(checkpoints) or (["bundled"] if has_weights(game) else [])
-    entries = open_entries(wanted, source, pick_device(device), best_of, mode)
+    entries = open_entries(wanted, source, pick_device(device), best_of, mode, memory)
     listed = [(entry.name, str(entry.kind)) for entry in entries]
     earlier = [load_drift(folder, protocol) for folder in compare]
     for names, _ in earlier:

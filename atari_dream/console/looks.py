@@ -14,8 +14,6 @@ from atari_dream.console.mechanics import Dense, DenseBlock, bits_of
 from atari_dream.console.sprites import JITTER, Shown
 from atari_dream.layers import silu
 
-_OFFSETS = 2 * JITTER + 1
-
 
 class Looks(nn.Module):
     """Logits of what is shown at S places. An untrained one shows nothing.
@@ -26,16 +24,23 @@ class Looks(nn.Module):
         looks: The most shapes of a place, L.
         width: Units.
         blocks: Residual blocks.
+        jitter: Pixels that a shape may be off its usual distance, either way, J.
     """
 
     bytes: Tensor
 
     def __init__(
-        self, lively: Sequence[int], places: int, looks: int, width: int = 256, blocks: int = 2
+        self,
+        lively: Sequence[int],
+        places: int,
+        looks: int,
+        width: int = 256,
+        blocks: int = 2,
+        jitter: int = JITTER,
     ) -> None:
         super().__init__()
         self.register_buffer("bytes", torch.tensor(lively, dtype=torch.int64), persistent=False)
-        self.sizes = [1 + looks, _OFFSETS, _OFFSETS]
+        self.sizes = [1 + looks, 2 * jitter + 1, 2 * jitter + 1]
         self.places = places
         self.enter = Dense(16 * len(lively), width)
         self.blocks = nn.Sequential(*(DenseBlock(width) for _ in range(blocks)))
@@ -47,7 +52,7 @@ class Looks(nn.Module):
             self.leave.bias.view(places, -1)[:, 0] = 1.0
 
     def forward(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of the shape, (B, S, 1 + L), and of rows and columns off, (B, S, 9) each.
+        """Logits of the shape, (B, S, 1 + L), and of rows and columns off, (B, S, 1 + 2J) each.
 
         Args:
             before: Memory a step ago, uint8 (B, 128).

@@ -26,6 +26,8 @@ NOTHING = 1
 """What no pixel shows: palette codes are even."""
 FEWEST, LIVELY = 100, 4
 """Frames that must show a colour, and values that a byte must have, to be looked at."""
+SIDE = 24
+"""Rows and columns of the largest shape."""
 REACH = 24
 """Rows and columns around a place, either way, in which what stands there is looked for."""
 
@@ -33,6 +35,8 @@ REACH = 24
 class Axis(NamedTuple):
     """A coordinate on the screen: `offset + slope * memory[byte]`; with slope 0 it is the same in all frames.
 
+    A program adds up bytes, so where the slope is 1 or -1 it goes round: what is past the right or the lower edge by
+    more than a window is as far past the left or the upper one.
     A program that waits in turns of 15 pixels before it draws keeps the turns in one byte, and how many pixels to the
     left of there it draws in the higher half of another: from -8 to 7, as the console's motion registers take it.
 
@@ -51,6 +55,7 @@ class Axis(NamedTuple):
     def at(self, memory: np.ndarray) -> np.ndarray:
         """The coordinate, int64 (N,), by memory, uint8 (N, 128); it may be off the screen."""
         coarse = self.offset + self.slope * memory[:, self.byte].astype(int)
+        coarse = round_the_edge(coarse) if abs(self.slope) == 1 else coarse
         return coarse if self.fine == NO_FINE else coarse - finely(memory[:, self.fine].astype(int))
 
 
@@ -87,26 +92,32 @@ def find_places(frames: np.ndarray, memory: np.ndarray, backdrop: np.ndarray) ->
         memory: At each of them, uint8 (N, 128).
         backdrop: What pixels mostly show, uint8 (210, 160).
     """
-    lively = [byte for byte in range(memory.shape[1]) if len(np.unique(memory[:, byte])) >= LIVELY]
     fits: dict[int, tuple[_Fits, _Fits]] = {}
     loose = standing_out(frames, backdrop)
     for code in untaken(loose, []):
         shown = loose == code
         visible = shown.any((1, 2))
         if visible.sum() >= FEWEST:
-            columns, rows = (_fits(shown[visible].any(axis), memory[visible], lively) for axis in (1, 2))
-            fits[code] = columns, rows
+            fits[code] = _both_ways(shown[visible], memory[visible])
     best: dict[tuple[Axis, Axis], float] = {}
     for columns, rows in fits.values():
-        if columns and rows:
-            (across, one), (down, other) = (max(axes.items(), key=_share) for axes in (columns, rows))
-            if min(one, other) >= _SURE and across[:2] != down[:2]:
-                best[across, down] = max(one + other, best.get((across, down), 0.0))
+        for axes, share in _surest(columns, rows).items():
+            best[axes] = max(share, best.get(axes, 0.0))
     places: dict[tuple[int, int], Place] = {}
     for across, down in sorted(best, key=lambda pair: -best[pair]):
         colours = tuple(code for code, both in fits.items() if _goes_with(across, down, *both))
         places.setdefault((across.byte, down.byte), Place(across, down, colours))
     return [_with_besides(place, frames, memory, backdrop) for place in places.values()]
+
+
+def sure_axes(shown: np.ndarray, memory: np.ndarray) -> tuple[Axis, Axis] | None:
+    """Column and row that tell where a colour is, if any are sure to.
+
+    Args:
+        shown: In which pixels it is, bool (n, 210, 160).
+        memory: uint8 (n, 128).
+    """
+    return next(iter(_surest(*_both_ways(shown, memory))), None)
 
 
 def standing_out(frames: np.ndarray, backdrop: np.ndarray) -> np.ndarray:
@@ -128,6 +139,11 @@ def ends(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def finely(value: _Whole) -> _Whole:
     """Pixels to the left that the higher half of bytes asks for, -8 to 7; whole numbers that can be negative."""
     return (value // 16 + 8) % 16 - 8
+
+
+def round_the_edge(coordinate: _Whole) -> _Whole:
+    """Coordinates of single pixels as a byte has them, whole numbers from -24 to 231."""
+    return (coordinate + REACH) % 256 - REACH
 
 
 def on_screen(row: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -173,8 +189,30 @@ _Fits = dict[Axis, float]
 """Coordinates that go with where a colour is, and the shares of frames in which they do."""
 
 
+def _offset(place: np.ndarray, slope: int, value: np.ndarray) -> np.ndarray:
+    """The offsets by which values of a byte, int64 (n,), tell coordinates, int64 (n,)."""
+    offset = place - slope * value
+    return round_the_edge(offset) if abs(slope) == 1 else offset
+
+
 def _share(fit: tuple[Axis, float]) -> float:
     return fit[1]
+
+
+def _both_ways(shown: np.ndarray, memory: np.ndarray) -> tuple[_Fits, _Fits]:
+    """Columns and rows that go with where a colour is, bool (n, 210, 160)."""
+    lively = [byte for byte in range(memory.shape[1]) if len(np.unique(memory[:, byte])) >= LIVELY]
+    columns, rows = (_fits(np.asarray(shown.any(axis)), memory, lively) for axis in (1, 2))
+    return columns, rows
+
+
+def _surest(columns: _Fits, rows: _Fits) -> dict[tuple[Axis, Axis], float]:
+    """The best column and row together, and the shares of both, if they are sure; else nothing."""
+    if columns and rows:
+        (across, one), (down, other) = (max(axes.items(), key=_share) for axes in (columns, rows))
+        if min(one, other) >= _SURE and across[:2] != down[:2]:
+            return {(across, down): one + other}
+    return {}
 
 
 def _goes_with(across: Axis, down: Axis, columns: _Fits, rows: _Fits) -> bool:
@@ -204,7 +242,7 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
             value = memory[frame, byte].astype(int)
             tried: _Fits = {}
             for slope in SLOPES:
-                counts = np.bincount(place - slope * value + FAR, minlength=2 * FAR)
+                counts = np.bincount(_offset(place, slope, value) + FAR, minlength=2 * FAR)
                 tried[Axis(byte, slope, int(counts.argmax()) - FAR)] = counts.max() / len(shown)
             axis, share = max(tried.items(), key=_share)
             if share >= max(_LIKELY, often.max() + _ABOVE_CHANCE):

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream.console.margins import margins
-from atari_dream.console.places import NO_FINE, NOTHING, REACH, Place, finely
+from atari_dream.console.places import NO_FINE, NOTHING, REACH, SIDE, Place, finely, round_the_edge
 from atari_dream.games import HEIGHT, WIDTH
 
-SIDE = 24
-"""Rows and columns of the largest shape."""
-JITTER = 8
-"""Pixels that a shape may be off its usual distance from its place, either way."""
+JITTER, _MOST_JITTER = 8, 16
+"""Pixels that a shape may be off its usual distance from its place, either way: what is usual, and the most."""
 _WINDOW = 2 * REACH
 _SELDOM, _FEWEST = 0.001, 8
+_BEYOND = 0.005
+"""Share of the shapes of a place that may be further off it."""
 _UNLIKE = 0.5
 """Share of the pixels of what is seen in which a shape must not differ from it."""
 _USUAL = torch.tensor([0.01, 0.99], dtype=torch.float64)
@@ -63,8 +63,8 @@ class Shown(NamedTuple):
 
     Attributes:
         look: 0 for nothing, from 1 on the place's shapes; -1 where it is not known.
-        down: Rows off the usual distance, plus `JITTER`.
-        across: Columns off the usual distance, plus `JITTER`.
+        down: Rows off the usual distance, plus how many they may be.
+        across: Columns off the usual distance, plus how many they may be.
     """
 
     look: Tensor
@@ -78,20 +78,23 @@ class Sprites(nn.Module):
     Args:
         places: Where something stands.
         looks: The most shapes of a place, L.
+        jitter: Pixels that a shape may be off its usual distance from its place, either way.
     """
 
     backdrop: Tensor
     colours: Tensor
     alone: Tensor
     axes: Tensor
+    mine: Tensor
     own: Tensor
     box: Tensor
     range: Tensor
     shapes: Tensor
     usual: Tensor
 
-    def __init__(self, places: Sequence[Place], looks: int = 32) -> None:
+    def __init__(self, places: Sequence[Place], looks: int = 32, jitter: int = JITTER) -> None:
         super().__init__()
+        self.jitter = jitter
         alone, colours = torch.zeros(2, len(places), 256, dtype=torch.bool)
         for place, told in enumerate(places):
             alone[place, list(told.colours)] = True
@@ -107,7 +110,9 @@ class Sprites(nn.Module):
         self.register_buffer("usual", torch.zeros(len(places), 2, dtype=torch.int64))
         shared = alone.sum(0) > 1
         own = torch.where((alone & ~shared).any(1, keepdim=True), alone & ~shared, alone)
-        self.register_buffer("own", own, persistent=False)
+        mine = own.any(1).nonzero()[:, 0]
+        self.register_buffer("mine", mine, persistent=False)
+        self.register_buffer("own", own[mine], persistent=False)
         near = torch.arange(-REACH, REACH)
         box = torch.tensor([told.box for told in places], dtype=torch.int64).view(-1, 4, 1)
         rows, columns = ((near >= box[:, k]) & (near < box[:, k + 1]) for k in (0, 2))
@@ -145,22 +150,25 @@ class Sprites(nn.Module):
         )
 
     def sighted(self, frame: Tensor) -> Sighted:
-        """Where things are seen in frames, uint8 (B, 210, 160), within the range in which they ever were."""
+        """Where things are seen in frames, uint8 (B, 210, 160), within the range in which they ever were.
+
+        They are those of S places that have colours of their own, the rest share all of theirs.
+        """
         if not len(self.own):
             none = frame.new_zeros(len(frame), 0)
             return Sighted(none[..., None], none.bool())
         rows, columns = (
             (torch.arange(size, device=frame.device) >= span[:, :1])
             & (torch.arange(size, device=frame.device) < span[:, 1:])
-            for size, span in zip((HEIGHT, WIDTH), self.range.unbind(1), strict=True)
+            for size, span in zip((HEIGHT, WIDTH), self.range[self.mine].unbind(1), strict=True)
         )
         loose = torch.where(frame == self.backdrop, NOTHING, frame)
         some = margins(loose, self.own, rows[:, :, None] & columns[:, None]) > 0
         in_column, in_row = some.int().split([WIDTH, HEIGHT], dim=-1)
         first = torch.stack([in_row.argmax(-1), in_column.argmax(-1)], -1)
-        _, slope, offset, fine = self.axes.unbind(-1)
+        _, slope, offset, fine = self.axes[self.mine].unbind(-1)
         each = torch.where((slope == 0) | (fine != NO_FINE), 1, slope)
-        value = torch.div(first - self.usual - offset, each, rounding_mode="floor")
+        value = torch.div(first - self.usual[self.mine] - offset, each, rounding_mode="floor")
         return Sighted(value.clamp(0, 255).to(torch.uint8), some.any(-1))
 
     def like_sprites(self, frame: Tensor) -> Tensor:
@@ -200,16 +208,33 @@ class Sprites(nn.Module):
             low, high = corner.double().quantile(_USUAL, dim=0).long()
             self.range[place] = torch.stack([low - JITTER, high + SIDE], -1)
 
+    def needed_jitter(self, frame: Tensor, memory: Tensor) -> int:
+        """Pixels that nearly all shapes are off their usual distance at most, `JITTER` to 16.
+
+        Args:
+            frame: uint8 (B, 210, 160).
+            memory: uint8 (B, 128).
+        """
+        seen = self.see(frame, memory)
+        off = (torch.stack([seen.down, seen.across], -1) - self.usual).abs().amax(-1)
+        clear = seen.there & seen.whole
+        for jitter in range(JITTER, _MOST_JITTER):
+            if ((off > jitter) & clear).sum(0).le(_BEYOND * clear.sum(0)).all():
+                return jitter
+        return _MOST_JITTER
+
     def known(self, seen: Seen) -> Shown:
         """Which of the shapes is most like what was seen, and where; what is like none of them is not known."""
         down, across = (
-            part - usual + JITTER for part, usual in zip((seen.down, seen.across), self.usual.T, strict=True)
+            part - usual + self.jitter
+            for part, usual in zip((seen.down, seen.across), self.usual.T, strict=True)
         )
-        near = ((down >= 0) & (down <= 2 * JITTER)) & ((across >= 0) & (across <= 2 * JITTER))
+        most = 2 * self.jitter
+        near = ((down >= 0) & (down <= most)) & ((across >= 0) & (across <= most))
         nearest = self._nearest(seen)
         known = seen.there & seen.whole & near & (nearest > 0)
         look = torch.where(known, nearest, torch.where(seen.there, -1, 0))
-        return Shown(look, torch.where(known, down, JITTER), torch.where(known, across, JITTER))
+        return Shown(look, *(torch.where(known, part, self.jitter) for part in (down, across)))
 
     def _nearest(self, seen: Seen) -> Tensor:
         """Places of the shapes that are most like those seen, int64 (B, S); 0 where none is like it."""
@@ -225,7 +250,7 @@ class Sprites(nn.Module):
     def draw(self, frame: Tensor, memory: Tensor, shown: Shown) -> Tensor:
         """Frames, uint8 (B, 210, 160), over which what is shown is drawn, the last place on top."""
         some = torch.arange(SIDE, device=frame.device)
-        corner = self.place(memory) + self.usual + torch.stack([shown.down, shown.across], -1) - JITTER
+        corner = self.place(memory) + self.usual + torch.stack([shown.down, shown.across], -1) - self.jitter
         index, inside = pixels(*(part[..., None] + some for part in corner.unbind(-1)))
         flat = torch.cat(
             [frame.flatten(1), frame.new_zeros(len(frame), 1)], dim=1
@@ -245,7 +270,9 @@ def stands_at(axes: Tensor, memory: Tensor) -> Tensor:
         memory.long().index_select(1, part.flatten()).view(len(memory), *part.shape)
         for part in (byte, fine.clamp(min=0))
     )
-    return coarse * slope + offset - torch.where(fine == NO_FINE, 0, finely(left))
+    told = coarse * slope + offset
+    told = torch.where(slope.abs() == 1, round_the_edge(told), told)
+    return told - torch.where(fine == NO_FINE, 0, finely(left))
 
 
 def shows(colours: Tensor, frame: Tensor, backdrop: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ never seen changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +19,12 @@ _SETTLED, _EXPLAINED = 0.998, 0.5
 VALUE_COST = 2.0
 """Frames that each value of a part must make up for: few that tell are better than many."""
 Part = tuple[int, int, int]
-"""A part of a byte: which byte, a shift, and a mask."""
+"""A part of a byte: which byte, a shift, and a mask; a shift of -t asks whether the byte is t or more."""
 _UNTOLD = 255
 _AT_ONCE = 16
 _CODES = torch.from_numpy(np.random.default_rng(0).integers(2**36, size=PIXELS))
-_PARTS = [(shift, 15) for shift in (0, 4)] + [(0, 255)] + [(shift, 1) for shift in range(8)]
+_WHOLE = 255
+_PARTS = [(shift, 15) for shift in (0, 4)] + [(0, _WHOLE)] + [(shift, 1) for shift in range(8)]
 """What of a byte may tell: half of it, all of it, a bit; as a shift and a mask."""
 _PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
 """Parts, and bits, that are tried together, those that tell most alone; and the share of the frames that a part tells
@@ -38,7 +38,8 @@ def every_part() -> list[Part]:
 
 def part_of(memory: np.ndarray, byte: int, shift: int, mask: int) -> np.ndarray:
     """Parts of bytes of memory, uint8 (..., 128)."""
-    return memory[..., byte] >> shift & mask
+    held = memory[..., byte]
+    return held >> shift & mask if shift >= 0 else (held >= -shift).view(np.uint8)
 
 
 def value_of(memory: Tensor, part: Tensor) -> Tensor:
@@ -170,7 +171,8 @@ def _digest(cells: Tensor) -> Tensor:
 def _values(memory: Tensor, byte: Tensor, shift: Tensor, mask: Tensor) -> Tensor:
     """Parts of bytes, int64 (B, n), of memory (B, 128); byte, shift and mask are int64 (n,)."""
     held = memory.index_select(1, byte).long()
-    return torch.bitwise_and(torch.bitwise_right_shift(held, shift), mask)
+    part = torch.bitwise_and(torch.bitwise_right_shift(held, shift.clamp(min=0)), mask)
+    return torch.where(shift < 0, (held >= -shift).long(), part)
 
 
 def _by_cell(frame: Tensor, memory: Tensor, covered: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -212,17 +214,39 @@ def _telling(value: dict[Part, np.ndarray], which: np.ndarray, most: int) -> tup
     """What tells best which pictures are shown, int64 (N,): a part, another besides or none, and their values, (N,)."""
     count = int(which.max()) + 1
     alone = {part: told_right(_table(held, which, count)) for part, held in value.items()}
+    wholes = sorted((part for part in alone if part[2] == _WHOLE), key=lambda part: -alone[part])
+    for edge in (_edge(whole, value, np.zeros_like(which), which) for whole in wholes):
+        alone[edge] = told_right(_table(_held(edge, value), which, count))
     parts = sorted(alone, key=lambda part: -alone[part])
     bits, halves = ([part for part in parts if part[2] == mask] for mask in (1, 15))
-    found = parts[0], (0, 0, 0), value[parts[0]]
+    found = parts[0], (0, 0, 0), _held(parts[0], value)
     told = alone[parts[0]] + _BESIDES * (len(which) - alone[parts[0]])
-    for part, other in product(parts[:_PARTS_TRIED], bits[:_BITS_TRIED] + halves[:_PARTS_TRIED]):
-        if other[2] <= part[2] and (other[2] + 1) * (part[2] + 1) <= most:
-            both = value[part] + value[other].astype(int) * (part[2] + 1)
-            better = told_right(_table(both, which, count))
-            if better > told:
-                found, told = (part, other, both), better
+    for part in parts[:_PARTS_TRIED]:
+        held = _held(part, value)
+        edges = [_edge(whole, value, held, which) for whole in wholes if part[2] < _WHOLE]
+        for other in bits[:_BITS_TRIED] + halves[:_PARTS_TRIED] + edges:
+            if other[2] <= part[2] and (other[2] + 1) * (part[2] + 1) <= most:
+                both = held + _held(other, value).astype(int) * (part[2] + 1)
+                better = told_right(_table(both, which, count))
+                if better > told:
+                    found, told = (part, other, both), better
     return found
+
+
+def _edge(whole: Part, value: dict[Part, np.ndarray], held: np.ndarray, which: np.ndarray) -> Part:
+    """Whether a byte is some value or more: that which tells most of which pictures are shown, besides what is held."""
+    both = held.astype(int) * 256 + value[whole]
+    table = _table(both, which, int(which.max()) + 1)
+    table = np.pad(table, ((0, -len(table) % 256), (0, 0))).reshape(-1, 256, table.shape[1])
+    below = table.cumsum(1)[:, :-1]
+    right = (below.max(2) + (table.sum(1, keepdims=True) - below).max(2)).sum(0)
+    return whole[0], -1 - int(right.argmax()), 1
+
+
+def _held(part: Part, value: dict[Part, np.ndarray]) -> np.ndarray:
+    """Values of a part of a byte, (N,), by those of the parts that are known."""
+    byte, shift, _ = part
+    return value[part] if part in value else (value[byte, 0, _WHOLE] >= -shift).view(np.uint8)
 
 
 def _entries(table: np.ndarray, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -74,7 +74,7 @@ class Tally(nn.Module):
         return other.new_zeros(len(lives), BYTES, 256).index_copy(1, self.part[:1], other[:, None])
 
     def told(self, before: Tensor, after: Tensor, lives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What a step brings.
+        """What a step brings. A game that is over has no lives left, as ALE counts them, whatever memory still says.
 
         Args:
             before: Memory before it, uint8 (B, 128).
@@ -89,7 +89,7 @@ class Tally(nn.Module):
         over = torch.stack(
             [told[value_of(after, sign)] for sign, told in zip(self.signs, self.over, strict=True)]
         ).all(0)
-        return earned, over, torch.where(left >= 0, left, lives)
+        return earned, over, torch.where(over, 0, torch.where(left >= 0, left, lives))
 
 
 def halves(memory: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ This project's own. A game is a program; its whole state is in the console's mem
 the memory is read off the context, goes on by a network that chooses among the ways in which its bytes change, and is
 drawn: shapes at the places that bytes tell, and what single bytes tell of the rest of the picture, all found by
 counting. Rewards, lives and ends are counted off it, too. Nothing can blur, and nothing fades.
-It learns from play that branches off recordings, as only the emulator knows its memory; a dream sees frames alone.
+It learns from play that branches off recordings, as only the emulator knows its memory; a dream sees frames alone,
+unless it is asked to begin from the memory of its start.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,8 @@ from atari_dream.console.mechanics import Mechanics, jumbled
 from atari_dream.console.panels import Panel, find_panels
 from atari_dream.console.places import NO_FINE, NOTHING, Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
-from atari_dream.console.sprites import Shown, Sighted, Sprites
+from atari_dream.console.sprites import JITTER, Shown, Sighted, Sprites
+from atari_dream.console.strays import with_strays
 from atari_dream.console.tables import Tables
 from atari_dream.console.tally import Tally
 from atari_dream.predictor import Domain, Frames, Noise, Outcome, Predictor, Start, State
@@ -84,6 +86,7 @@ class Console(Predictor):
             et al. (2017), "Simple and scalable predictive uncertainty estimation using deep ensembles".
         drawing: Units of the network that tells which shapes are shown.
         looks: The most shapes of a place.
+        jitter: Pixels that they may be off their usual distance from it; see `survey`.
         pictures: The most pictures of cells.
         changes: Changes of each byte; see `survey`.
         lively: Bytes that ever change; see `survey`.
@@ -96,6 +99,7 @@ class Console(Predictor):
     context = 16
     batch_invariant = True
     branches = True
+    keeps_memory = True
     rewards: Tensor
 
     def __init__(
@@ -107,6 +111,7 @@ class Console(Predictor):
         second: int = 0,
         drawing: int = 128,
         looks: int = 32,
+        jitter: int = JITTER,
         pictures: int = 2048,
         changes: Sequence[Sequence[Sequence[int]]] = (),
         lively: Sequence[int] = (0,),
@@ -126,16 +131,17 @@ class Console(Predictor):
             (place, side, list(lively).index(axis.byte))
             for place, stand in enumerate(stands)
             for side, axis in enumerate((stand.down, stand.across))
-            if axis.slope and axis.fine == NO_FINE
+            if axis.slope and axis.fine == NO_FINE and stand.colours
         ]
+        seen = sum(bool(stand.colours) for stand in stands)
         self.reader, *others = (
-            Reader(lively, axes, len(stands), self.context, width=units, idle=idle)
+            Reader(lively, axes, seen, self.context, width=units, idle=idle)
             for units in (sight, second)
             if units
         )
         self.others = nn.ModuleList(others)
-        self.sprites = Sprites(stands, looks)
-        self.looks = Looks(lively, len(stands), looks, drawing)
+        self.sprites = Sprites(stands, looks, jitter)
+        self.looks = Looks(lively, len(stands), looks, drawing, jitter=jitter)
         self.tables = Tables(pictures)
         self.panels = nn.ModuleDict({str(place): Panel(stands[place]) for place in panels})
         self.hues = Hues([(code, byte) for code, byte in hues])
@@ -144,9 +150,9 @@ class Console(Predictor):
         self.register_buffer("rewards", torch.tensor(domain.rewards))
 
     def init(self, start: Start) -> State:
-        """Reads the memory off the context, and what is behind the sprites off its frames."""
+        """Reads the memory off the context, unless it begins from it, and what is behind the sprites off its frames."""
         frames, actions = start.frames[:, -self.context :], start.actions[:, -self.context :]
-        memory = self._read(frames, actions, start.lives)
+        memory = start.memory.clone() if self.from_memory else self._read(frames, actions, start.lives)
         return frames[:, -1], self._behind(frames, memory), memory, start.lives
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
@@ -250,12 +256,14 @@ class Console(Predictor):
         places = find_places(shown, held, backdrop)
         places += find_crowds(shown, held, backdrop, places)
         places += find_bands(seen, every, backdrop, places)
+        places = with_strays(shown, held, backdrop, places)
         sprites = Sprites(places, _MOST_LOOKS)
         sprites.learn(backdrop, [(torch.from_numpy(shown), torch.from_numpy(held))])
         return {
             "changes": find_changes(memory[:, :-1][played], memory[:, 1:][played]),
             "lively": np.flatnonzero((every != every[0]).any(0)).tolist() or [0],
             "places": places,
+            "jitter": sprites.needed_jitter(torch.from_numpy(shown), torch.from_numpy(held)),
             "looks": max([1, *(sprites.shapes != NOTHING).flatten(2).any(-1).sum(1).tolist()]),
             "hues": find_hues(seen, every, backdrop),
             "panels": find_panels(places, torch.from_numpy(shown), torch.from_numpy(held), backdrop),

@@ -25,8 +25,8 @@ atexit.register(_console.cache_clear)  # ale-py complains of a console that outl
 class EmulatorControl(Predictor):
     """ALE, lane after lane on the CPU.
 
-    State: ALE state uint8 (B, S), frame uint8 (B, 210, 160), lives int64 (B,), and the ALE state before the last step
-    and the actions of that step, uint8 (B, frame_skip).
+    State: ALE state uint8 (B, S), frame uint8 (B, 210, 160), lives int64 (B,), memory uint8 (B, 128), and the ALE state
+    before the last step and the actions of that step, uint8 (B, frame_skip).
     """
 
     trainable = False
@@ -35,13 +35,13 @@ class EmulatorControl(Predictor):
 
     def init(self, start: Start) -> State:
         """Takes up the starts' emulator states."""
-        ale, actions = start.ale, start.actions[:, -1]
-        return ale.clone(), start.frames[:, -1].clone(), start.lives.clone(), ale.clone(), actions.clone()
+        shown = (start.frames[:, -1], start.lives, start.memory)
+        return tuple(part.clone() for part in (start.ale, *shown, start.ale, start.actions[:, -1]))
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
         """Plays the real game; a lane whose game is over stays as it is."""
         device = action.device
-        ale, frames, lives, before, last = (part.cpu().numpy().copy() for part in state)
+        ale, frames, lives, memory, before, last = (part.cpu().numpy().copy() for part in state)
         rewards, ended = np.zeros(len(ale), np.float32), np.zeros(len(ale), bool)
         console = _console(self.domain.game)
         for lane, codes in enumerate(action.cpu().numpy()):
@@ -51,9 +51,12 @@ class EmulatorControl(Predictor):
                 if console.over:
                     _draw(console, ale[lane], before[lane], last[lane], codes)
                 before[lane], last[lane] = ale[lane], codes
-                ale[lane], frames[lane], lives[lane] = console.save(), console.frame, console.lives
+                ale[lane], frames[lane] = console.save(), console.frame
+                lives[lane], memory[lane] = console.lives, console.ram
             ended[lane] = console.over
-        after = tuple(torch.from_numpy(part).to(device) for part in (ale, frames, lives, before, last))
+        after = tuple(
+            torch.from_numpy(part).to(device) for part in (ale, frames, lives, memory, before, last)
+        )
         reward, terminated = (torch.from_numpy(part).to(device) for part in (rewards, ended))
         return after, Outcome(reward, terminated, after[2].clone())
 
