@@ -251,6 +251,21 @@ def test_options_of_the_command_do_something(tmp_path: Path, capsys: pytest.Capt
     assert str(tmp_path / "a.png") == capsys.readouterr().out.splitlines()[0]
 
 
+def test_the_command_begins_from_memory_where_it_is_asked_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--game", "qbert", "--steps", "20", "--device", "cpu", "--json"]
+    reports, pictures = [], []
+    for more in ([], ["--memory"]):
+        assert call(*words, "--out", str(tmp_path / "a.png"), *more) == 0
+        reports.append(json.loads(capsys.readouterr().out))
+        pictures.append((tmp_path / "a.png").read_bytes())
+    assert [report["checkpoint"] for report in reports] == ["bundled", "bundled:memory"]
+    assert reports[0]["start"] == reports[1]["start"] and pictures[0] != pictures[1]
+    assert call(*words, "--out", str(tmp_path / "a.png"), "--checkpoint", "copy_last", "--memory") == 2
+    assert "keeps no memory" in capsys.readouterr().err
+
+
 def test_a_learnt_dream_is_sampled_at_the_temperature_asked_for(tmp_path: Path) -> None:
     torch.manual_seed(0)
     domain = Domain("pacman", colours=tuple(range(0, 64, 2)), rewards=(0.0, 10.0))

@@ -1,8 +1,8 @@
 """What single bytes of memory tell of the rest of the picture: dots, digits, lives, cubes.
 
-For each cell of the screen that changes other than by sprites, the half of a byte, byte or bit is found that tells best
-what it shows, with a half or a bit besides if that tells more, and a table from their values to that. A value that was
-never seen changes nothing.
+For each cell of the screen that changes other than by sprites, the half of a byte, byte, bit, or value that a byte must
+reach is found that tells best what it shows, with a half, a bit or such a value besides if that tells more, and a table
+from their values to that. A value that was never seen changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,8 @@ _AT_ONCE = 16
 _CODES = torch.from_numpy(np.random.default_rng(0).integers(2**36, size=PIXELS))
 _WHOLE = 255
 _PARTS = [(shift, 15) for shift in (0, 4)] + [(0, _WHOLE)] + [(shift, 1) for shift in range(8)]
-"""What of a byte may tell: half of it, all of it, a bit; as a shift and a mask."""
+"""What of a byte may tell: half of it, all of it, a bit; as a shift and a mask. Its table says from which value on it tells
+something else, which may be asked, too."""
 _PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
 """Parts, and bits, that are tried together, those that tell most alone; and the share of the frames that a part tells
 wrong that another must mend to be asked besides."""
@@ -184,7 +185,7 @@ class Told(NamedTuple):
 
     Attributes:
         part: A part of a byte.
-        besides: A half or a bit, in the same way; the mask is 0 if none is asked.
+        besides: Another, no larger, in the same way; the mask is 0 if none is asked.
         entry: By value, place of what the cell shows, uint8 (n,).
         pictures: What it shows, uint8 (n, 56).
     """

@@ -54,8 +54,8 @@ class Notes(NamedTuple):
         look: Which shape is shown at each place, int8 (B, L, S), as in `Shown`.
         down: int8 (B, L, S).
         across: int8 (B, L, S).
-        value: Where things are seen, uint8 (B, L, S, 2), as in `Sighted`.
-        there: bool (B, L, S).
+        value: Where things are seen that have colours of their own, uint8 (B, L, T, 2), as in `Sighted`.
+        there: bool (B, L, T).
     """
 
     memory: Tensor
