@@ -25,8 +25,10 @@ _AT_ONCE = 16
 _CODES = torch.from_numpy(np.random.default_rng(0).integers(2**36, size=PIXELS))
 _WHOLE = 255
 _PARTS = [(shift, 15) for shift in (0, 4)] + [(0, _WHOLE)] + [(shift, 1) for shift in range(8)]
-"""What of a byte may tell: half of it, all of it, a bit; as a shift and a mask. Its table says from which value on it tells
-something else, which may be asked, too."""
+"""What of a byte may tell: half of it, all of it, a bit; as a shift and a mask.
+
+Its table says from which value on it tells something else, which may be asked, too.
+"""
 _PARTS_TRIED, _BITS_TRIED, _BESIDES = 6, 24, 0.1
 """Parts, and bits, that are tried together, those that tell most alone; and the share of the frames that a part tells
 wrong that another must mend to be asked besides."""
