@@ -150,7 +150,7 @@ def from_memory(loaded: Loaded) -> Loaded:
         able = [name for name in list_models() if model_class(name).keeps_memory]
         raise UsageError(
             f"checkpoint {loaded.name!r} keeps no memory of the console to begin from: leave out memory, or take one "
-            f"of {', '.join(able)}, as the bundled weights are"
+            f"of {', '.join(able)}, as the newest bundled weights are"
         )
     told = copy.copy(loaded.predictor)
     told.from_memory = True

@@ -113,6 +113,7 @@ class Trainer:
                     break
         finally:
             self._keep()
+            self.fabric.logger.save()
         return metrics
 
     @property

@@ -82,6 +82,7 @@ def test_temperature_scales_and_0_is_the_mode(start: Start) -> None:
 
 
 def test_a_copy_of_a_state_has_the_same_future(start: Start) -> None:
+    torch.manual_seed(0)
     predictor = Tiny(Domain(colours=(0, 2, 4), rewards=(0.0, 10.0)))
     state = dream.init(predictor, start, noise.key_of(torch.arange(3)))
     state, _ = dream.step(predictor, state, start.actions[:, -1])
