@@ -45,7 +45,7 @@ def test_what_is_shown_too_far_away_has_a_place_of_its_own_and_both_are_whole() 
     kept, balloon = with_strays(frames, memory, find_backdrop(frames), [HOPPER])
     assert kept.colours == (52, 254) and balloon.besides == (254,) and balloon.across == kept.across
     sprites = Sprites([kept, balloon], looks=4)
-    seen = sprites.see(*map(_tensor, (frames, memory)))
+    seen = sprites.see(*map(torch.from_numpy, (frames, memory)))
     assert seen.whole[seen.there].all()
     assert (seen.shape[:, 0] == 52).sum(-1).sum(-1).eq(8 * 16).all()
     assert (seen.shape[:, 1] == 254).flatten(1).sum(1).eq(6 * 8)[seen.there[:, 1]].all()
@@ -58,8 +58,8 @@ def test_strays_are_not_sighted_as_others_have_their_colours() -> None:
     told, alone = Sprites(places, looks=4), Sprites(places[:1], looks=4)
     assert len(places) == 3
     for sprites in (told, alone):
-        sprites.learn(find_backdrop(frames), [tuple(map(_tensor, (frames, memory)))])
-    one, other = told.sighted(_tensor(frames)), alone.sighted(_tensor(frames))
+        sprites.learn(find_backdrop(frames), [tuple(map(torch.from_numpy, (frames, memory)))])
+    one, other = told.sighted(torch.from_numpy(frames)), alone.sighted(torch.from_numpy(frames))
     assert one.value.equal(other.value) and one.there.equal(other.there)
 
 
@@ -69,7 +69,3 @@ def test_places_that_leave_nothing_out_stay_as_they_are() -> None:
     places = find_places(frames, memory, backdrop)
     assert with_strays(frames, memory, backdrop, places) == places
     assert with_strays(frames, memory, backdrop, []) == []
-
-
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(array)

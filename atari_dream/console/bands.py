@@ -21,7 +21,6 @@ from atari_dream.console.places import (
     around,
     ends,
     finely,
-    on_screen,
     piece,
     standing_out,
     untaken,
@@ -133,8 +132,7 @@ def _joined(place: Place | None, across: Axis, band: _Band) -> Place:
 
 def _boxed(place: Place, loose: np.ndarray, memory: np.ndarray) -> Place:
     """A place with the box in which it shows its colours, of one whose box tells its rows alone."""
-    row, column = place.down.at(memory), place.across.at(memory)
-    some = on_screen(row, column)
+    row, column, some = place.at(memory)
     near = np.isin(around(loose[some], row[some], column[some]), place.colours)
     *_, left, right = piece(near[near.any((1, 2))])
     return place._replace(box=(place.box[0] - place.down.offset, 1, left, right))

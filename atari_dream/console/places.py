@@ -54,8 +54,7 @@ class Axis(NamedTuple):
 
     def at(self, memory: np.ndarray) -> np.ndarray:
         """The coordinate, int64 (N,), by memory, uint8 (N, 128); it may be off the screen."""
-        coarse = self.offset + self.slope * memory[:, self.byte].astype(int)
-        coarse = round_the_edge(coarse) if abs(self.slope) == 1 else coarse
+        coarse = _as_bytes(self.offset + self.slope * memory[:, self.byte].astype(int), self.slope)
         return coarse if self.fine == NO_FINE else coarse - finely(memory[:, self.fine].astype(int))
 
 
@@ -75,6 +74,11 @@ class Place(NamedTuple):
     colours: tuple[int, ...]
     box: tuple[int, int, int, int] = (-REACH, REACH, -REACH, REACH)
     besides: tuple[int, ...] = ()
+
+    def at(self, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row and column, int64 (N,), and whether that is on the screen, bool (N,), by memory, uint8 (N, 128)."""
+        row, column = self.down.at(memory), self.across.at(memory)
+        return row, column, on_screen(row, column)
 
 
 def find_backdrop(frames: np.ndarray) -> np.ndarray:
@@ -172,9 +176,9 @@ def _with_besides(place: Place, frames: np.ndarray, memory: np.ndarray, backdrop
 
     They are at the same pixel of it wherever it stands. So each position counts once.
     """
-    row, column = place.down.at(memory), place.across.at(memory)
+    row, column, some = place.at(memory)
     _, first = np.unique(row * FAR + column, return_index=True)
-    first = first[on_screen(row, column)[first]]
+    first = first[some[first]]
     row, column = row[first], column[first]
     near = around(standing_out(frames[first], backdrop), row, column)
     near = near[np.isin(near, place.colours).any((1, 2))]
@@ -189,10 +193,9 @@ _Fits = dict[Axis, float]
 """Coordinates that go with where a colour is, and the shares of frames in which they do."""
 
 
-def _offset(place: np.ndarray, slope: int, value: np.ndarray) -> np.ndarray:
-    """The offsets by which values of a byte, int64 (n,), tell coordinates, int64 (n,)."""
-    offset = place - slope * value
-    return round_the_edge(offset) if abs(slope) == 1 else offset
+def _as_bytes(coordinate: np.ndarray, slope: int) -> np.ndarray:
+    """Coordinates, or their offsets, int64 (n,), which go round the edge where a byte's every value is a pixel."""
+    return round_the_edge(coordinate) if abs(slope) == 1 else coordinate
 
 
 def _share(fit: tuple[Axis, float]) -> float:
@@ -242,7 +245,7 @@ def _fits(shown: np.ndarray, memory: np.ndarray, lively: list[int]) -> _Fits:
             value = memory[frame, byte].astype(int)
             tried: _Fits = {}
             for slope in SLOPES:
-                counts = np.bincount(_offset(place, slope, value) + FAR, minlength=2 * FAR)
+                counts = np.bincount(_as_bytes(place - slope * value, slope) + FAR, minlength=2 * FAR)
                 tried[Axis(byte, slope, int(counts.argmax()) - FAR)] = counts.max() / len(shown)
             axis, share = max(tried.items(), key=_share)
             if share >= max(_LIKELY, often.max() + _ABOVE_CHANCE):

@@ -13,7 +13,6 @@ from atari_dream.console.places import (
     SIDE,
     Place,
     around,
-    on_screen,
     piece,
     standing_out,
     sure_axes,
@@ -56,8 +55,7 @@ def _told(place: Place, code: int) -> tuple[int, int, int]:
 
 def _parted(place: Place, loose: np.ndarray, memory: np.ndarray) -> Iterator[Place]:
     """A place, in the box of the colour that it shows most often if others are too far from that, and those."""
-    row, column = place.down.at(memory), place.across.at(memory)
-    some = on_screen(row, column)
+    row, column, some = place.at(memory)
     near = around(loose[some], row[some], column[some])
     windows = {code: near[(near == code).any((1, 2))] == code for code in place.colours}
     often = sorted((code for code in windows if len(windows[code])), key=lambda code: -len(windows[code]))
@@ -76,8 +74,7 @@ def _is_apart(*boxes: tuple[int, int, int, int]) -> bool:
 
 def _elsewhere(place: Place, loose: np.ndarray, memory: np.ndarray) -> Iterator[Place]:
     """Where a place's colours are in frames in which nothing of them is near it, if bytes tell that."""
-    row, column = place.down.at(memory), place.across.at(memory)
-    some = on_screen(row, column)
+    row, column, some = place.at(memory)
     for code in place.colours:
         shown = loose == code
         away = shown.sum((1, 2)) >= _PIXELS

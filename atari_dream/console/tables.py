@@ -41,8 +41,7 @@ def every_part() -> list[Part]:
 
 def part_of(memory: np.ndarray, byte: int, shift: int, mask: int) -> np.ndarray:
     """Parts of bytes of memory, uint8 (..., 128)."""
-    held = memory[..., byte]
-    return held >> shift & mask if shift >= 0 else (held >= -shift).view(np.uint8)
+    return _part_of_byte(memory[..., byte], shift, mask)
 
 
 def value_of(memory: Tensor, part: Tensor) -> Tensor:
@@ -248,8 +247,12 @@ def _edge(whole: Part, value: dict[Part, np.ndarray], held: np.ndarray, which: n
 
 def _held(part: Part, value: dict[Part, np.ndarray]) -> np.ndarray:
     """Values of a part of a byte, (N,), by those of the parts that are known."""
-    byte, shift, _ = part
-    return value[part] if part in value else (value[byte, 0, _WHOLE] >= -shift).view(np.uint8)
+    byte, *asked = part
+    return value[part] if part in value else _part_of_byte(value[byte, 0, _WHOLE], *asked)
+
+
+def _part_of_byte(held: np.ndarray, shift: int, mask: int) -> np.ndarray:
+    return held >> shift & mask if shift >= 0 else (held >= -shift).view(np.uint8)
 
 
 def _entries(table: np.ndarray, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

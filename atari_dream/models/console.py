@@ -152,7 +152,7 @@ class Console(Predictor):
     def init(self, start: Start) -> State:
         """Reads the memory off the context, unless it begins from it, and what is behind the sprites off its frames."""
         frames, actions = start.frames[:, -self.context :], start.actions[:, -self.context :]
-        memory = start.memory.clone() if self.from_memory else self._read(frames, actions, start.lives)
+        memory = start.memory if self.from_memory else self._read(frames, actions, start.lives)
         return frames[:, -1], self._behind(frames, memory), memory, start.lives
 
     def step(self, state: State, action: Tensor, noise: dict[str, Tensor]) -> tuple[State, Outcome]:
