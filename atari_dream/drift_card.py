@@ -80,7 +80,8 @@ def _page(name: str, folder: Path, summary: dict[str, Any], pictures: dict[str, 
         *_origin(folder),
         "## How far it drifts",
         f"{protocol['starts']} starts of the test split, {protocol['horizon']} agent steps, {protocol['name']}; "
-        "brackets are 95 % intervals over starts. `:mode` is temperature 0.",
+        "brackets are 95 % intervals over starts. `:mode` is temperature 0, "
+        "`:memory` begins from the console's memory.",
         "\n".join(f"- `{who}`: {told}" for who, told in lines(summary) if who not in CONTROLS),
         *_tables(summary, entry),
         "## Where it fails",
