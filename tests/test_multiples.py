@@ -1,4 +1,4 @@
-"""Multiples: speed moves what it does, by a multiple of it and with a carry; what is drawn at random does not."""
+"""Multiples and copies: speed moves what it does, with a carry, a shot begins at the gun; what is random does not."""
 
 import json
 from pathlib import Path
@@ -10,15 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream import onnx_export
-from atari_dream.console.changes import CARRY, TIMES, Change, Changes, find_changes
+from atari_dream.console.changes import CARRY, COPY, TIMES, Change, Changes, find_changes
 from atari_dream.console.multiples import Multiple
+from atari_dream.emulator import Emulator
 
-SPEED, FINE, PLACE, DIE, NOISE = 20, 21, 22, 23, 24
+SPEED, FINE, PLACE, DIE, GUN, SHOT, NOISE = range(20, 27)
 STEPS = 4000
 
 
 def played() -> tuple[np.ndarray, np.ndarray]:
-    """A made-up program: a speed moves a place, of 256 parts, to and fro, 30 parts at least; a die goes by itself."""
+    """A made-up program: a speed moves a place, of 256 parts, to and fro, 30 parts at least; a die goes by itself.
+
+    A shot flies on by four, or begins where the gun is, or five beside it.
+    """
     rng = np.random.default_rng(0)
     before = np.zeros((STEPS, 128), np.uint8)
     before[:, SPEED : NOISE + 1] = rng.integers(256, size=(STEPS, NOISE + 1 - SPEED))
@@ -27,6 +31,8 @@ def played() -> tuple[np.ndarray, np.ndarray]:
     after[:, FINE] = fine % 256
     after[:, PLACE] = (before[:, PLACE] + fine // 256 + 2 * (rng.random(STEPS) < 0.1)) % 256
     after[:, DIE] = before[:, DIE].astype(int) * 25 + 22 & 255
+    begun = before[:, GUN] + rng.choice([0, 5], STEPS)
+    after[:, SHOT] = np.where(rng.random(STEPS) < 0.1, begun, before[:, SHOT] + 4)
     after[:, NOISE] = rng.integers(256, size=STEPS)
     return before, after
 
@@ -42,7 +48,7 @@ def changes(told: list[list[Change]]) -> Changes:
 
 
 def multiples_in(told: list[Change]) -> set[tuple[int, Multiple]]:
-    return {(kind, Multiple.of(amount)) for kind, amount in told if kind in (TIMES, CARRY)}
+    return {(kind, Multiple.of(amount)) for kind, amount in told if kind in (TIMES, CARRY, COPY)}
 
 
 def test_it_is_found_what_the_program_does(told: list[list[Change]]) -> None:
@@ -51,6 +57,7 @@ def test_it_is_found_what_the_program_does(told: list[list[Change]]) -> None:
         (CARRY, Multiple(SPEED, factor, 30, FINE, nudge)) for factor in (12, -12) for nudge in (0, 2)
     }
     assert multiples_in(told[DIE]) == {(TIMES, Multiple(DIE, 24, 22))}
+    assert multiples_in(told[SHOT]) == {(COPY, Multiple(GUN, 1, offset)) for offset in (0, 5)}
 
 
 def test_what_is_drawn_at_random_is_no_multiple_of_anything(told: list[list[Change]]) -> None:
@@ -69,7 +76,7 @@ def test_nearly_every_step_has_a_change_that_explains_it(changes: Changes) -> No
     before, after = (torch.from_numpy(memory) for memory in played())
     right = changes.right(before, after)
     explained = dict(zip(changes.bytes.tolist(), right.any(-1).float().mean(0).tolist(), strict=True))
-    assert explained[FINE] == explained[DIE] == explained[PLACE] == 1
+    assert explained[FINE] == explained[DIE] == explained[PLACE] == explained[SHOT] == 1
     chosen = changes.change(before, changes.options(before), right.int().argmax(-1))
     assert torch.equal(chosen[:, :NOISE], after[:, :NOISE])
 
@@ -120,6 +127,7 @@ def test_sums_are_those_of_the_console() -> None:
     ]
     told[FINE] = [(0, 0), (TIMES, multiples[0].amount)]
     told[PLACE] = [(0, 0), *((CARRY, multiple.amount) for multiple in multiples[1:])]
+    told[SHOT] = [(0, 0), (COPY, Multiple(SPEED, 1, -128).amount)]
     held = np.zeros((256**2, 128), np.uint8)
     held[:, SPEED], held[:, FINE] = np.divmod(np.arange(256**2), 256)
     held[:, PLACE] = 200
@@ -128,3 +136,20 @@ def test_sums_are_those_of_the_console() -> None:
     assert (options[:, 0, 1] == fine - 128 * speed - 128 & 255).all()
     assert (options[:, 1, 1] == 200 + (fine + 127 * speed + 127 >> 8) - 3 & 255).all()
     assert (options[:, 1, 2] == 200 + (fine - 128 * speed + 5 >> 8) + 127 & 255).all()
+    assert (options[:, 2, 1] == speed - 128 & 255).all()
+
+
+def test_in_space_invaders_shots_begin_at_the_cannon() -> None:
+    """Byte 28 tells where the cannon is across, 87 where its shot is."""
+    emulator, rng, seen = Emulator("space_invaders"), np.random.default_rng(0), []
+    while len(seen) < 3000:
+        for action in rng.choice([1, 11, 12], 40).repeat(rng.integers(1, 9, 40)):
+            emulator.step([action] * 4)
+            seen.append(emulator.ram)
+        if emulator.over:
+            emulator.reset()
+    memory = np.stack(seen)
+    copies = {
+        (kind, multiple.source) for kind, multiple in multiples_in(find_changes(memory[:-1], memory[1:])[87])
+    }
+    assert (COPY, 28) in copies

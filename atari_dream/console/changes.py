@@ -2,22 +2,32 @@
 
 A program counts, moves and copies; told as single bits that flip, a place that moves by three is a different event at
 each place. A handful of ways for each byte explains nearly all that happens to it. They are found in the data.
-Where they explain little, what is added may be a multiple of another byte, or be carried as one is added elsewhere.
+Where they explain little, what is added may be a multiple of another byte, or be carried as one is added elsewhere, or
+the byte may become another one.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atari_dream.console.multiples import BYTES, VALUES, Multiple, Multiples, find_carries, find_multiples
+from atari_dream.console.multiples import (
+    BYTES,
+    VALUES,
+    Multiple,
+    Multiples,
+    best_copy,
+    find_carries,
+    find_multiples,
+)
 
-ADD, FLIP, SET, TIMES, CARRY = range(5)
+ADD, FLIP, SET, TIMES, CARRY, COPY = range(6)
 Change = tuple[int, int]
-"""`ADD`, `FLIP` or `SET`, and the byte that is added, flipped or set; `TIMES` or `CARRY`, and `Multiple.amount`."""
-_OF_OTHERS = (TIMES, CARRY)
+"""`ADD`, `FLIP` or `SET`, and the byte that is added, flipped or set; `TIMES`, `CARRY` or `COPY`, and what is added,
+carried or copied, `Multiple.amount`."""
+_OF_OTHERS = (TIMES, CARRY, COPY)
 _MOST, _COVERED, _SELDOM = 24, 0.9995, 2e-5
+_FEWEST, _BETTER = 16, 2
+"""A byte is believed to become another if that explains so many steps, and so often what the best other change does."""
 _NEVER = -80.0
 """Log odds of what did not happen: next to nothing, and not so little that its exponential is slow."""
 
@@ -25,7 +35,7 @@ _NEVER = -80.0
 def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
     """For each byte, the changes that explain most, one after the other; the first of them is none.
 
-    Multiples are looked for where the others leave much, and come before them.
+    Multiples and copies are looked for where the others leave much, and come before them.
 
     Args:
         before: Memory, uint8 (N, 128).
@@ -35,37 +45,39 @@ def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
         128 lists; that of a byte that never changes has one entry.
     """
     moved = after - before
-    told = [_changes_of(before[:, byte], after[:, byte]) for byte in range(BYTES)]
+    told = [_changes_of(before, after[:, byte], byte) for byte in range(BYTES)]
     left = [~_explained(before[:, byte], after[:, byte], told[byte]) for byte in range(BYTES)]
     multiples = [find_multiples(before, moved[:, byte], left[byte]) for byte in range(BYTES)]
     carries = find_carries(before, moved, multiples)
     for byte in range(BYTES):
         sums = {(TIMES, multiple.amount): multiple.added(before) % VALUES for multiple in multiples[byte]}
         sums |= {(CARRY, carry.amount): carry.carried(before) for carry in carries[byte]}
-        if sums:
-            rest = np.all([each != moved[:, byte] for each in sums.values()], axis=0)
-            told[byte] = _changes_of(before[:, byte], after[:, byte], list(sums), rest)
+        if sums or left[byte].sum() > (1 - _COVERED) * len(before):
+            told[byte] = _changes_of(before, after[:, byte], byte, sums)
     return told
 
 
 def _changes_of(
-    before: np.ndarray, after: np.ndarray, first: Sequence[Change] = (), rest: np.ndarray | None = None
+    before: np.ndarray, after: np.ndarray, byte: int, sums: dict[Change, np.ndarray] | None = None
 ) -> list[Change]:
-    """The changes of a byte. The first of them may be given, with the steps that they leave."""
-    old, new = np.divmod(np.arange(VALUES**2), VALUES)
-    steps = len(before)
-    pairs = before.astype(int) * VALUES + after
-    left = np.bincount(pairs if rest is None else pairs[rest], minlength=VALUES**2)
-    left[old == new] = 0
-    kinds = ((new - old) % VALUES, VALUES + (old ^ new), 2 * VALUES + new)
-    found: list[Change] = [(ADD, 0), *first]
-    while left.sum() > (1 - _COVERED) * steps and len(found) < _MOST:
-        gain = sum(np.bincount(kind, left, 3 * VALUES) for kind in kinds)
-        best = int(np.argmax(gain))
-        if np.max(gain) <= _SELDOM * steps:
+    """The changes of a byte. The first may be given, by what each adds, uint8 (N,); then copies are looked for."""
+    held, become = before[:, byte].astype(int), after.astype(int)
+    plain = np.stack([(become - held) % VALUES, VALUES + (held ^ become), 2 * VALUES + become])
+    left = np.all([plain[ADD] != added for added in (0, *(sums or {}).values())], axis=0)
+    found: list[Change] = [(ADD, 0), *(sums or {})]
+    while left.sum() > (1 - _COVERED) * len(left) and len(found) < _MOST:
+        gain = np.bincount(plain[:, left].ravel(), minlength=3 * VALUES)
+        fewest = max(_FEWEST, _BETTER * gain.max())
+        copy = None if sums is None else best_copy(before[left], after[left], byte, fewest)
+        if copy is not None:
+            found.append((COPY, copy.amount))
+            left &= copy.added(before) % VALUES != after
+            continue
+        if gain.max() <= _SELDOM * len(left):
             break
-        found.append((best // VALUES, best % VALUES))
-        left[kinds[best // VALUES] == best] = 0
+        kind, amount = divmod(int(gain.argmax()), VALUES)
+        found.append((kind, amount))
+        left &= plain[kind] != gain.argmax()
     return found
 
 
@@ -80,17 +92,17 @@ def _explained(before: np.ndarray, after: np.ndarray, told: list[Change]) -> np.
 def _multiples_of(
     told: list[list[Change]], lively: list[int], most: int
 ) -> tuple[list[int], Multiples | None]:
-    """The changes of bytes that are multiples, and their places among all, if each byte has so many."""
+    """The changes of bytes that take another byte to tell, and their places among all, if each byte has so many."""
     found = [
-        (row * most + place, lively[row], kind == CARRY, Multiple.of(amount))
+        (row * most + place, lively[row], kind == CARRY, kind == COPY, Multiple.of(amount))
         for row, changes in enumerate(told)
         for place, (kind, amount) in enumerate(changes)
         if kind in _OF_OTHERS
     ]
     if not found:
         return [], None
-    places, into, carry, multiples = zip(*found, strict=True)
-    return list(places), Multiples(into, carry, multiples)
+    places, *told_by = zip(*found, strict=True)
+    return list(places), Multiples(*told_by)
 
 
 class Changes(nn.Module):

@@ -94,9 +94,12 @@ def _best(shown: np.ndarray, memory: np.ndarray, used: set[int]) -> _Spot | None
         for lower, further in _SLACK:
             tried = across._replace(offset=across.offset + further), down._replace(offset=down.offset + lower)
             column, row = (axis.at(memory) for axis in tried)
-            seen, near = _at(shown, row, column), _at(close, row, column)
+            seen = _at(shown, row, column)
+            if seen.sum() <= most * len(shown):
+                continue
             told = (int(seen.sum()) - int(_at(shown, row[other], column[other]).sum())) / len(shown)
-            if told > most and seen.sum() >= _SURE * near.sum() and _various(row[seen], column[seen]):
+            sure = told > most and seen.sum() >= _SURE * _at(close, row, column).sum()
+            if sure and _various(row[seen], column[seen]):
                 best, most = _Spot(*tried, row, column, seen), told
     return best
 

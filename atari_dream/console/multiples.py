@@ -1,7 +1,8 @@
 """Multiples of bytes that are added to others: what has a speed moves by it, some times a step.
 
 What is finer than a pixel is then carried over into the place. A multiple of a byte may also be added to itself: so
-programs draw numbers at random. All are found by counting.
+programs draw numbers at random. Or a byte becomes another, and a little more: so what is shot begins where it is shot
+from, and lists move up. All are found by counting.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,25 +69,34 @@ class Multiple(NamedTuple):
 
 
 class Multiples(nn.Module):
-    """Bytes to which multiples are added, or what they carry.
+    """Bytes to which multiples are added, or what they carry, or that become them.
 
     Args:
         into: The bytes, E.
         carry: Whether what is carried is added, E.
+        become: Whether the multiple takes the place of what they held, E.
         multiples: Of what, E.
     """
 
     held: Tensor
     carry: Tensor
+    stays: Tensor
     factor: Tensor
     offset: Tensor
     nudge: Tensor
 
-    def __init__(self, into: Sequence[int], carry: Sequence[bool], multiples: Sequence[Multiple]) -> None:
+    def __init__(
+        self,
+        into: Sequence[int],
+        carry: Sequence[bool],
+        become: Sequence[bool],
+        multiples: Sequence[Multiple],
+    ) -> None:
         super().__init__()
         source, factor, offset, finer, nudge = zip(*multiples, strict=True)
         self.register_buffer("held", torch.tensor([*into, *source, *finer]), persistent=False)
         self.register_buffer("carry", torch.tensor(carry), persistent=False)
+        self.register_buffer("stays", 1.0 - torch.tensor(become).float(), persistent=False)
         for name, part in (("factor", factor), ("offset", offset), ("nudge", nudge)):
             self.register_buffer(name, torch.tensor(part, dtype=torch.float32), persistent=False)
 
@@ -95,7 +105,7 @@ class Multiples(nn.Module):
         byte, source, finer = memory.index_select(1, self.held).float().chunk(3, dim=1)
         added = source * self.factor + self.offset
         carried = ((finer + added) / VALUES).floor() + self.nudge
-        total = byte + torch.where(self.carry, carried, added)
+        total = byte * self.stays + torch.where(self.carry, carried, added)
         return (total - VALUES * (total / VALUES).floor()).to(torch.uint8)
 
 
@@ -136,6 +146,22 @@ def find_carries(before: np.ndarray, moved: np.ndarray, found: list[list[Multipl
     return [
         carries and carries + _nudged(carries, before, moved, byte) for byte, carries in enumerate(carried)
     ]
+
+
+def best_copy(before: np.ndarray, after: np.ndarray, byte: int, fewest: float) -> Multiple | None:
+    """Which other byte a byte becomes most often, and what is added to it.
+
+    Args:
+        before: Memory, uint8 (N, 128).
+        after: What the byte became, uint8 (N,).
+        byte: Which it is.
+        fewest: Steps that it must explain, at least.
+    """
+    others = np.delete(np.arange(BYTES), byte)
+    apart = after - before[:, others].T + np.intp(VALUES) * np.arange(len(others))[:, None]
+    counts = np.bincount(apart.ravel(), minlength=len(others) * VALUES)
+    which, offset = divmod(int(counts.argmax()), VALUES)
+    return Multiple(int(others[which]), 1, _signed(offset)) if counts.max() >= fewest else None
 
 
 def _carried_into(carry: Multiple, before: np.ndarray, moved: np.ndarray) -> Iterator[int]:

@@ -112,7 +112,7 @@ class Tables(nn.Module):
             self.pictures[begin : begin + len(told.pictures)] = torch.from_numpy(told.pictures)
             self.part[:, cell], self.besides[:, cell] = torch.tensor(told.part), torch.tensor(told.besides)
             self.begin[cell] = begin
-            self.entry[cell] = torch.from_numpy(told.entry[:most])
+            self.entry[cell] = torch.from_numpy(told.entry)
             begin += len(told.pictures)
 
     def values(self, memory: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ def _told(shown: np.ndarray, memory: np.ndarray, bare: np.ndarray, most: int) ->
         if missed <= (1 - _SETTLED) * len(which):
             continue
         part, besides, held = _telling({part: held[clear] for part, held in value.items()}, which, most)
-        table = _table(held, which, len(pictures))
+        table = _table(held, which, len(pictures), most)
         if len(which) - told_right(table) <= (1 - _EXPLAINED) * missed:
             yield cell, Told(part, besides, *_entries(table, pictures))
 
@@ -225,6 +225,8 @@ def _telling(value: dict[Part, np.ndarray], which: np.ndarray, most: int) -> tup
     told = alone[parts[0]] + _BESIDES * (len(which) - alone[parts[0]])
     for part in parts[:_PARTS_TRIED]:
         held = _held(part, value)
+        if len(which) - VALUE_COST * len(np.unique(held)) <= told:
+            continue  # whatever is asked besides, it has as many values
         edges = [_edge(whole, value, held, which) for whole in wholes if part[2] < _WHOLE]
         for other in bits[:_BITS_TRIED] + halves[:_PARTS_TRIED] + edges:
             if other[2] <= part[2] and (other[2] + 1) * (part[2] + 1) <= most:
@@ -238,10 +240,9 @@ def _telling(value: dict[Part, np.ndarray], which: np.ndarray, most: int) -> tup
 def _edge(whole: Part, value: dict[Part, np.ndarray], held: np.ndarray, which: np.ndarray) -> Part:
     """Whether a byte is some value or more: that which tells most of which pictures are shown, besides what is held."""
     both = held.astype(int) * 256 + value[whole]
-    table = _table(both, which, int(which.max()) + 1)
-    table = np.pad(table, ((0, -len(table) % 256), (0, 0))).reshape(-1, 256, table.shape[1])
-    below = table.cumsum(1)[:, :-1]
-    right = (below.max(2) + (table.sum(1, keepdims=True) - below).max(2)).sum(0)
+    table = _table(both, which, int(which.max()) + 1, 256 * (int(held.max()) + 1))
+    below = table.reshape(-1, 256, table.shape[1]).cumsum(1)
+    right = (below.max(2) + (below[:, -1:] - below).max(2)).sum(0)[:-1]
     return whole[0], -1 - int(right.argmax()), 1
 
 
@@ -276,12 +277,13 @@ def _pictures(visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return visible[first], which.ravel()
 
 
-def _table(value: np.ndarray, which: np.ndarray, count: int) -> np.ndarray:
-    """How often each value goes with each picture, int64 (256 or more, count)."""
-    counts = np.bincount(value.astype(int) * count + which, minlength=256 * count)
-    return np.pad(counts, (0, -len(counts) % count)).reshape(-1, count)
+def _table(value: np.ndarray, which: np.ndarray, count: int, values: int = 0) -> np.ndarray:
+    """How often each value goes with each picture, int64 (values, count): so many values as there are, or more."""
+    values = values or int(value.max(initial=0)) + 1
+    return np.bincount(value.astype(int) * count + which, minlength=values * count).reshape(values, count)
 
 
 def told_right(table: np.ndarray) -> float:
     """How many frames a table tells right, less a little for each value: few that tell are better than many."""
-    return float(table.max(1).sum() - VALUE_COST * table.any(1).sum())
+    right = table.max(1)
+    return float(right.sum() - VALUE_COST * np.count_nonzero(right))
