@@ -62,6 +62,7 @@ def wrong(predictor: Vivid, batch: Batch) -> int:
 def test_after_it_what_moves_obeys(predictor: Vivid, monkeypatch: pytest.MonkeyPatch) -> None:
     taught, unseen = copy.deepcopy(predictor), play(99)
     monkeypatch.setattr(vivid, "_CELLS_DRILL", (512, 400))
+    monkeypatch.setattr(vivid, "_STEPS_DRILL", (8, 2))
     torch.manual_seed(1)
     taught.prime(play(seed) for seed in range(4))
     assert wrong(taught, unseen) == 0 < wrong(predictor, unseen)

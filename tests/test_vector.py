@@ -13,9 +13,10 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from atari_dream.bundled import ROOT
+from atari_dream.bundled import ROOT, bundled_checkpoint
 from atari_dream.envs import DreamEnv, DreamVectorEnv
 from atari_dream.errors import UsageError
+from atari_dream.games import GAMES
 
 MODES = list(AutoresetMode)
 PACMAN = "AtariDream-Pacman-v0"
@@ -146,10 +147,14 @@ def test_bundled_weights_dream_the_same_at_any_batch_size(weights: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", sorted(ROOT.glob("*/weights/r*")), ids=str)
-@pytest.mark.parametrize(("lanes", "threads", "steps"), [(64, 2, 2), (1024, 1, 1)])
+@pytest.mark.parametrize(
+    ("weights", "lanes", "threads", "steps"),
+    [(weights, 64, 2, 2) for weights in sorted(ROOT.glob("*/weights/r*"))]
+    + [(bundled_checkpoint(game), 1024, 1, 1) for game in GAMES],
+    ids=str,
+)
 def test_bundled_weights_dream_the_same_in_a_crowd(
-    lanes: int, threads: int, steps: int, weights: Path
+    weights: Path, lanes: int, threads: int, steps: int
 ) -> None:
     """Starts are few, as burning them in takes longer than the dream."""
     options = {"checkpoint": f"bundled@{weights.name}", "device": "cpu"}
