@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from atari_dream.adversary import objective_of
 from atari_dream.console.branches import Branches, Play
-from atari_dream.console.idle import find_idle
+from atari_dream.console.causes import find_causes
 from atari_dream.console.new_games import NewGames
 from atari_dream.dream import tree_map
 from atari_dream.drills import Drills, Lanes, noted
@@ -124,7 +124,9 @@ class Branched:
         """What the model is to be built with, as some of the play suggests."""
         plays = list(self._plays(_COUNTED))
         told = model_class(self._config.model).survey(plays)
-        return {**told, "idle": find_idle(self._store.game, plays)}
+        causes = find_causes(self._store.game, plays)
+        changing = [byte for byte, changes in enumerate(told["changes"]) if len(changes) > 1]
+        return {**told, "idle": causes.idle, "circuits": causes.circuits(changing)}
 
     def prime(self, predictor: Predictor, device: torch.device) -> None:
         """What is found by counting, in some of the play."""

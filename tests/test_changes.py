@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from atari_dream.console.changes import ADD, FLIP, Changes, find_changes
+from atari_dream.console.changes import ADD, FLIP, HIGH, LOW, Changes, find_changes
 from atari_dream.emulator import Emulator
 
 STEPS = 400
@@ -81,3 +81,21 @@ def test_a_few_changes_explain_a_real_game(game: str) -> None:
     right = changes.right(torch.from_numpy(memory[:-1]), torch.from_numpy(memory[1:]))
     assert right.any(-1).float().mean() > 0.95
     assert changes.most <= 24
+
+
+def test_a_byte_that_is_two_is_told_by_halves() -> None:
+    """Byte 9 is two things, each of which may be anything next; byte 4 counts."""
+    rng = np.random.default_rng(1)
+    memory = np.zeros((20_000, 128), np.uint8)
+    memory[:, 9] = rng.integers(12, size=20_000) * 16 + rng.integers(16, size=20_000)
+    memory[:, 4] = np.arange(20_000)
+    told = find_changes(memory[:-1], memory[1:])
+    assert {kind for kind, _ in told[9]} == {ADD, LOW, HIGH} and len(told[9]) == 1 + 16 + 12
+    assert set(told[4]) == {(ADD, 0), (ADD, 1)}
+    changes = Changes(told)
+    assert changes.bytes.tolist() == [4, 9, 9] and changes.counts == {4: 2, 9: 30} and changes.total == 32
+    assert changes.whole.tolist() == [True, False, False]
+    before, after = torch.from_numpy(memory[:-1]), torch.from_numpy(memory[1:])
+    right = changes.right(before, after)
+    assert right.any(-1).all()
+    assert torch.equal(changes.change(before, changes.options(before), right.int().argmax(-1)), after)

@@ -12,6 +12,7 @@ from atari_dream import noise
 from atari_dream.canvas.cells import to_cells
 from atari_dream.checkpoint import load_checkpoint
 from atari_dream.console.branches import Branches, Play
+from atari_dream.console.mechanics import Trunk
 from atari_dream.console.new_games import NewGames
 from atari_dream.console.reader import Reader
 from atari_dream.course import Branched
@@ -24,7 +25,7 @@ from atari_dream.predictor import Domain, Start
 from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
 
-SMALL = {"width": 32, "blocks": 1, "sight": 32, "drawing": 32}
+SMALL = {"width": 32, "blocks": 1, "circuit_width": 32, "circuit_blocks": 1, "sight": 32, "drawing": 32}
 PLAYER_X, PLAYER_Y = 10, 16
 
 
@@ -181,7 +182,7 @@ def test_what_is_larger_than_a_shape_is_drawn_as_memory_tells(domain: Domain) ->
     assert told["places"][place].across.byte == ACROSS
     made = Console(domain, **SMALL, **told)
     made.prime([play])
-    made.mechanics.leave.bias.zero_()  # so memory stays as it is
+    cast(Trunk, made.mechanics).leave.bias.zero_()  # so memory stays as it is
     cells = to_cells(made.sprites.backdrop.expand(10, -1, -1))
     state = frames[:, 1], cells, memory[:, 0], none[:, 0].long()
     (drawn, *_), _ = made.step(
@@ -195,7 +196,7 @@ def test_it_trains_and_goes_on_to_the_same_weights(
     store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atari_dream.course._COUNTED", 2)
-    monkeypatch.setattr("atari_dream.console.idle._STATES", 60)
+    monkeypatch.setattr("atari_dream.console.causes._STATES", 60)
 
     def train(name: str, steps: int, resume: bool = False) -> Trainer:
         trainer = Trainer(
@@ -263,14 +264,15 @@ def test_every_other_item_is_of_new_games(store: EpisodeStore, monkeypatch: pyte
 def test_bytes_that_nothing_comes_of_are_told_and_not_looked_at(
     store: EpisodeStore, plays: list[Play], domain: Domain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atari_dream.console.idle._STATES", 60)
+    monkeypatch.setattr("atari_dream.console.causes._STATES", 60)
     config = TrainingConfig(
         model="console", data=str(store.path), out="", game="pacman", prime=1536, workers=0
     )
     told = Branched(config, store, None).survey()
     idle, mechanics = told["idle"], Console(domain, **SMALL, **told).mechanics
     memory, action = plays[0].memory[0, :8], plays[0].actions[0, :8]
-    torch.nn.init.normal_(mechanics.leave.weight)
+    for part in mechanics.parameters():
+        torch.nn.init.normal_(part)
     other, moved = memory.clone(), memory.clone()
     other[:, idle] = plays[1].memory[0, 8:16, idle]
     moved[:, PLAYER_X] += 1

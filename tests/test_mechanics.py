@@ -1,13 +1,15 @@
 """Mechanics: a made-up program is learnt, actions matter, and a lane's bits are its own."""
 
 import copy
+from collections.abc import Sequence
 
 import pytest
 import torch
 
 from atari_dream import noise
 from atari_dream.console.changes import Change, find_changes
-from atari_dream.console.mechanics import Dense, Mechanics, bits_of, jumbled
+from atari_dream.console.circuits import Circuits
+from atari_dream.console.mechanics import Dense, Mechanics, Trunk, bits_of, jumbled
 
 LEFT, RIGHT = 4, 3
 
@@ -39,10 +41,18 @@ def told() -> list[list[Change]]:
     return find_changes(memory.numpy(), after.numpy())
 
 
-@pytest.fixture(scope="module")
-def learnt() -> Mechanics:
+def made(kind: str, idle: Sequence[int] = ()) -> Mechanics:
+    """One network, or circuits that see what the program looks at."""
     torch.manual_seed(0)
-    mechanics = Mechanics(told(), 4, width=32, blocks=2)
+    if kind == "trunk":
+        return Trunk(told(), 4, width=32, blocks=2, idle=idle)
+    seen = [([10, 11], [10] if 11 in idle else [10, 11]), ([12], [12])]
+    return Circuits(told(), 4, seen, width=128, blocks=1, idle=idle)
+
+
+@pytest.fixture(scope="module", params=["trunk", "circuits"])
+def learnt(request: pytest.FixtureRequest) -> Mechanics:
+    mechanics = made(request.param)
     optimizer = torch.optim.AdamW(mechanics.parameters(), 5e-3)
     memory, action, after = played(4000, seed=1)
     for part in (torch.randperm(4000).split(200) for _ in range(12)):
@@ -57,18 +67,20 @@ def likeliest(mechanics: Mechanics, memory: torch.Tensor, action: torch.Tensor) 
     return mechanics.step(memory, action, torch.zeros(len(memory), mechanics.changes.most))
 
 
-def test_an_untrained_one_knows_how_many_changes_there_are() -> None:
-    mechanics = Mechanics(told(), 4, width=8, blocks=1)
+@pytest.mark.parametrize("kind", ["trunk", "circuits"])
+def test_an_untrained_one_knows_how_many_changes_there_are(kind: str) -> None:
+    mechanics = made(kind)
     memory, action, _ = played(5)
     logits = mechanics.changes.spread(mechanics(memory, action))
     assert logits.shape == (5, 3, mechanics.changes.most)
     assert (logits.isfinite().sum(-1) == mechanics.changes.there.sum(1)).all()
 
 
-def test_what_nothing_comes_of_is_not_looked_at_and_counts_little() -> None:
-    torch.manual_seed(0)
-    mechanics = Mechanics(told(), 4, width=8, blocks=1, idle=[11])
-    torch.nn.init.normal_(mechanics.leave.weight)
+@pytest.mark.parametrize("kind", ["trunk", "circuits"])
+def test_what_nothing_comes_of_is_not_looked_at_and_counts_little(kind: str) -> None:
+    mechanics = made(kind, idle=[11])
+    for part in mechanics.parameters():
+        torch.nn.init.normal_(part)
     memory, action, after = played(20)
     other = memory.clone()
     other[:, 11] += 9
@@ -99,6 +111,7 @@ def test_it_obeys(learnt: Mechanics) -> None:
     assert (after[inside, 10] != program(memory, other)[inside, 10]).all()
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("lanes", [1, 3, 8, 64, 200])
 def test_a_lanes_bits_are_its_own(learnt: Mechanics, lanes: int) -> None:
     memory, action, _ = played(200, seed=4)
@@ -126,7 +139,7 @@ def test_of_likely_changes_one_is_drawn_and_never_an_unlikely_one(learnt: Mechan
     noise = 3 * torch.randn(200, learnt.changes.most, generator=torch.Generator().manual_seed(0))
     drawn = learnt.step(memory, action, noise)
     assert sure.float().mean() > 0.8 and torch.equal(drawn[sure], likeliest(learnt, memory, action)[sure])
-    unsure = Mechanics(told(), 4, width=8, blocks=1)
+    unsure = made("trunk")
     assert not torch.equal(unsure.step(memory, action, noise), likeliest(unsure, memory, action))
 
 

@@ -3,7 +3,8 @@
 A program counts, moves and copies; told as single bits that flip, a place that moves by three is a different event at
 each place. A handful of ways for each byte explains nearly all that happens to it. They are found in the data.
 Where they explain little, what is added may be a multiple of another byte, or be carried as one is added elsewhere, or
-the byte may become another one.
+the byte may become another one. And a byte may be two: where something heads in its lower half, where it is to head in
+the upper one. Then each half is told for itself.
 """
 
 import numpy as np
@@ -20,14 +21,18 @@ from atari_dream.console.multiples import (
     find_multiples,
 )
 
-ADD, FLIP, SET, TIMES, CARRY, COPY = range(6)
+ADD, FLIP, SET, TIMES, CARRY, COPY, LOW, HIGH = range(8)
 Change = tuple[int, int]
 """`ADD`, `FLIP` or `SET`, and the byte that is added, flipped or set; `TIMES`, `CARRY` or `COPY`, and what is added,
-carried or copied, `Multiple.amount`."""
+carried or copied, `Multiple.amount`; `LOW` or `HIGH`, and the byte whose half becomes that of this one."""
+_HALVES = {LOW: 15, HIGH: 240}
+"""The bits of a byte that a change is about, if not all."""
 _OF_OTHERS = (TIMES, CARRY, COPY)
 _MOST, _COVERED, _SELDOM = 24, 0.9995, 2e-5
 _FEWEST, _BETTER = 16, 2
 """A byte is believed to become another if that explains so many steps, and so often what the best other change does."""
+_TORN = 0.001
+"""Share of the steps that may be left unexplained, before a byte is told by halves."""
 _NEVER = -80.0
 """Log odds of what did not happen: next to nothing, and not so little that its exponential is slow."""
 
@@ -54,7 +59,24 @@ def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
         sums |= {(CARRY, carry.amount): carry.carried(before) for carry in carries[byte]}
         if sums or left[byte].sum() > (1 - _COVERED) * len(before):
             told[byte] = _changes_of(before, after[:, byte], byte, sums)
+        if _is_torn(before[:, byte], after[:, byte], told[byte]):
+            told[byte] = [(ADD, 0), *_halves_of(before[:, byte], after[:, byte])]
     return told
+
+
+def _is_torn(before: np.ndarray, after: np.ndarray, told: list[Change]) -> bool:
+    """Whether as many changes of a byte, uint8 (N,), as there may be explain too little, and no other byte tells it."""
+    alone = len(told) == _MOST and not any(kind in _OF_OTHERS for kind, _ in told)
+    return alone and bool((~_explained(before, after, told)).mean() > _TORN)
+
+
+def _halves_of(before: np.ndarray, after: np.ndarray) -> list[Change]:
+    """What the halves of a byte, uint8 (N,), become when they change."""
+    return [
+        (kind, int(value))
+        for kind, bits in _HALVES.items()
+        for value in np.unique(after[(before ^ after) & bits != 0] & bits)
+    ]
 
 
 def _changes_of(
@@ -108,13 +130,18 @@ def _multiples_of(
 class Changes(nn.Module):
     """What becomes of bytes under each of their changes.
 
+    A row is what is told by one of its changes: a byte, or half of one.
+
     Args:
         told: The changes of each of the 128 bytes, as `find_changes` has them.
 
     Attributes:
-        bytes: The bytes that may change, int64 (n,).
-        most: The most changes of a byte, M.
-        total: Changes of all bytes together.
+        lively: The bytes that may change, int64.
+        bytes: The byte of each row, int64 (n,).
+        counts: How many changes each byte has, those of both of its halves together; of bytes that may change.
+        most: The most changes of a row, M.
+        total: Changes of all rows together.
+        whole: Which rows are of whole bytes, bool (n,).
     """
 
     bytes: Tensor
@@ -122,27 +149,43 @@ class Changes(nn.Module):
     there: Tensor
     values: Tensor
     places: Tensor
+    bits: Tensor
+    whole: Tensor
+    ends: Tensor
+    lively: Tensor
 
     def __init__(self, told: list[list[Change]]) -> None:
         super().__init__()
         lively = [byte for byte, changes in enumerate(told) if len(changes) > 1] or [0]
-        self.most = max(len(told[byte]) for byte in lively)
-        self.total = sum(len(told[byte]) for byte in lively)
-        slot = torch.zeros(len(lively), self.most, dtype=torch.int64)
-        there = torch.zeros(len(lively), self.most, dtype=torch.bool)
-        values = torch.zeros(len(lively), VALUES, self.most, dtype=torch.uint8)
+        rows = [(byte, *row) for byte in lively for row in _rows_of(told[byte])]
+        lists = [changes for _, _, changes in rows]
+        self.most = max(map(len, lists))
+        self.total = sum(map(len, lists))
+        self.counts = {byte: sum(len(row[2]) for row in rows if row[0] == byte) for byte in lively}
+        slot = torch.zeros(len(rows), self.most, dtype=torch.int64)
+        there = torch.zeros(len(rows), self.most, dtype=torch.bool)
+        values = torch.zeros(len(rows), VALUES, self.most, dtype=torch.uint8)
         place = 0
-        for row, byte in enumerate(lively):
-            count = len(told[byte])
+        for row, changes in enumerate(lists):
+            count = len(changes)
             slot[row, :count] = torch.arange(place, place + count)
             there[row, :count] = True
-            values[row, :, :count] = torch.stack([_changed(*change) for change in told[byte]], dim=1)
+            values[row, :, :count] = torch.stack([_changed(*change) for change in changes], dim=1)
             place += count
-        for name, part in (("bytes", torch.tensor(lively)), ("slot", slot), ("there", there)):
+        of = [byte for byte, *_ in rows]
+        bits = torch.tensor([bits for _, bits, _ in rows], dtype=torch.uint8)
+        ends = torch.tensor([[of.index(byte), len(of) - 1 - of[::-1].index(byte)] for byte in lively])
+        self._halved = len(of) > len(lively)
+        parts = {"bytes": torch.tensor(of), "slot": slot, "there": there, "values": values, "bits": bits}
+        places, self.multiples = _multiples_of(lists, of, self.most)
+        parts |= {
+            "whole": bits == VALUES - 1,
+            "ends": ends,
+            "lively": torch.tensor(lively),
+            "places": torch.tensor(places, dtype=torch.int64),
+        }
+        for name, part in parts.items():
             self.register_buffer(name, part, persistent=False)
-        self.register_buffer("values", values, persistent=False)
-        places, self.multiples = _multiples_of([told[byte] for byte in lively], lively, self.most)
-        self.register_buffer("places", torch.tensor(places, dtype=torch.int64), persistent=False)
 
     def options(self, memory: Tensor) -> Tensor:
         """What each byte that may change becomes under each of its changes, uint8 (B, n, M), of memory (B, 128)."""
@@ -160,8 +203,12 @@ class Changes(nn.Module):
         return by_byte.masked_fill(~self.there, -torch.inf)
 
     def change(self, memory: Tensor, options: Tensor, chosen: Tensor) -> Tensor:
-        """Memory (B, 128) after a change of each byte that may, int64 (B, n), of its options, (B, n, M)."""
-        return memory.index_copy(1, self.bytes, options.gather(2, chosen[..., None])[..., 0])
+        """Memory (B, 128) after a change of each row, int64 (B, n), of its options, (B, n, M)."""
+        become = options.gather(2, chosen[..., None])[..., 0]
+        if self._halved:
+            become = become & self.bits
+            become = become.index_select(1, self.ends[:, 0]) | become.index_select(1, self.ends[:, 1])
+        return memory.index_copy(1, self.lively, become)
 
     def nll(self, logits: Tensor, memory: Tensor, after: Tensor) -> Tensor:
         """Nats of what each byte became, (B, n), from logits (B, total). What no change explains costs nothing.
@@ -178,7 +225,16 @@ class Changes(nn.Module):
 
     def right(self, memory: Tensor, after: Tensor) -> Tensor:
         """Which changes explain what memory (B, 128) became, bool (B, n, M)."""
-        return (self.options(memory) == after.index_select(1, self.bytes)[..., None]) & self.there
+        off = (self.options(memory) ^ after.index_select(1, self.bytes)[..., None]) & self.bits[:, None]
+        return (off == 0) & self.there
+
+
+def _rows_of(told: list[Change]) -> list[tuple[int, list[Change]]]:
+    """What is told apart of a byte: which of its bits, and their changes."""
+    halves = [(bits, [change for change in told if change[0] == kind]) for kind, bits in _HALVES.items()]
+    if not any(changes for _, changes in halves):
+        return [(VALUES - 1, told)]
+    return [(bits, [told[0], *changes]) for bits, changes in halves]
 
 
 def _changed(kind: int, amount: int) -> Tensor:
@@ -186,5 +242,7 @@ def _changed(kind: int, amount: int) -> Tensor:
     value = torch.arange(VALUES)
     if kind in _OF_OTHERS:
         return value.to(torch.uint8)
+    if kind in _HALVES:
+        return (value & ~_HALVES[kind] | amount).to(torch.uint8)
     become = {ADD: (value + amount) % VALUES, FLIP: value ^ amount, SET: torch.full_like(value, amount)}
     return become[kind].to(torch.uint8)

@@ -3,6 +3,7 @@
 The game is a program; with all of its memory known, a step is a function of it and the action.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,8 @@ from atari_dream.console.changes import Change, Changes
 from atari_dream.console.multiples import BYTES, VALUES
 from atari_dream.layers import ActionEmbedding, convolve, silu
 
+BITS = 8
+"""Of a byte."""
 _UNLIKELY = -0.5
 """Log odds against the likeliest change below which one is never drawn: bytes are many, and a slip lasts."""
 _IDLE = 0.1
@@ -60,14 +63,11 @@ class DenseBlock(nn.Module):
         return x + self.second(hidden if gain is None else hidden * (1 + gain))
 
 
-class Mechanics(nn.Module):
+class Mechanics(nn.Module, ABC):
     """Logits of the changes of memory. An untrained one knows as much as how many there are.
 
     Args:
         told: Changes of each byte, as `find_changes` has them.
-        frame_skip: Emulator frames in an action.
-        width: Units.
-        blocks: Residual blocks.
         idle: Bytes that nothing comes of: what they hold is not looked at, and what they come to hold counts little.
 
     Attributes:
@@ -75,39 +75,17 @@ class Mechanics(nn.Module):
     """
 
     held: Tensor
-    seen: Tensor
     weight: Tensor
 
-    def __init__(
-        self,
-        told: list[list[Change]],
-        frame_skip: int,
-        width: int = 256,
-        blocks: int = 3,
-        idle: Sequence[int] = (),
-    ) -> None:
+    def __init__(self, told: list[list[Change]], idle: Sequence[int] = ()) -> None:
         super().__init__()
         self.changes = Changes(told)
-        weight = weight_of(self.changes.bytes, idle)
-        self.register_buffer("weight", weight, persistent=False)
-        self.register_buffer("seen", self.changes.bytes[weight == 1], persistent=False)
-        self.enter = Dense(8 * len(self.seen), width)
-        self.act = ActionEmbedding(frame_skip, width)
-        self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(blocks))
-        self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
-        self.norm = nn.LayerNorm(width)
-        self.leave = Dense(width, self.changes.total)
+        self.register_buffer("weight", weight_of(self.changes.bytes, idle), persistent=False)
         self.register_buffer("held", torch.zeros(BYTES, VALUES, dtype=torch.bool))
-        nn.init.zeros_(self.leave.weight)
-        for gain in self.gains:
-            nn.init.zeros_(gain.table)  # type: ignore[arg-type]
 
+    @abstractmethod
     def forward(self, memory: Tensor, action: Tensor) -> Tensor:
         """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
-        x = self.enter(bits_of(memory.index_select(1, self.seen))) + self.act(action)[:, :, 0, 0]
-        for block, gain in zip(self.blocks, self.gains, strict=True):
-            x = block(x, gain(action)[:, :, 0, 0])
-        return self.leave(silu(self.norm(x))).float()
 
     def nll(self, memory: Tensor, action: Tensor, after: Tensor) -> Tensor:
         """Nats of what memory, uint8 (B, 128), becomes after an action: (B,)."""
@@ -136,10 +114,52 @@ class Mechanics(nn.Module):
         self.held.view(-1).index_fill_(0, value.flatten(), True)
 
     def _astray(self, options: Tensor) -> Tensor:
-        """Which options, uint8 (B, n, M), bytes were never seen to hold, bool; none of them where all are so."""
+        """Which options, uint8 (B, n, M), bytes were never seen to hold, bool; none where all are so, or of halves."""
         value = self.changes.bytes[:, None] * VALUES + options
         astray = ~self.held.flatten().index_select(0, value.flatten()).view(options.shape)
+        astray = astray & self.changes.whole[:, None]
         return astray & ~(astray | ~self.changes.there).all(-1, keepdim=True)
+
+
+class Trunk(Mechanics):
+    """Logits of the changes of memory by one network that sees all of it.
+
+    Args:
+        told: Changes of each byte, as `find_changes` has them.
+        frame_skip: Emulator frames in an action.
+        width: Units.
+        blocks: Residual blocks.
+        idle: Bytes that nothing comes of.
+    """
+
+    seen: Tensor
+
+    def __init__(
+        self,
+        told: list[list[Change]],
+        frame_skip: int,
+        width: int = 256,
+        blocks: int = 3,
+        idle: Sequence[int] = (),
+    ) -> None:
+        super().__init__(told, idle)
+        self.register_buffer("seen", self.changes.bytes[self.weight == 1].unique(), persistent=False)
+        self.enter = Dense(BITS * len(self.seen), width)
+        self.act = ActionEmbedding(frame_skip, width)
+        self.blocks = nn.ModuleList(DenseBlock(width) for _ in range(blocks))
+        self.gains = nn.ModuleList(ActionEmbedding(frame_skip, 2 * width) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.leave = Dense(width, self.changes.total)
+        nn.init.zeros_(self.leave.weight)
+        for gain in self.gains:
+            nn.init.zeros_(gain.table)  # type: ignore[arg-type]
+
+    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
+        """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+        x = self.enter(bits_of(memory.index_select(1, self.seen))) + self.act(action)[:, :, 0, 0]
+        for block, gain in zip(self.blocks, self.gains, strict=True):
+            x = block(x, gain(action)[:, :, 0, 0])
+        return self.leave(silu(self.norm(x))).float()
 
 
 def jumbled(memory: Tensor, place: Tensor, length: int, key: Tensor) -> Tensor:

@@ -19,11 +19,13 @@ from atari_dream import noise
 from atari_dream.canvas.cells import to_cells, to_frame
 from atari_dream.console.bands import find_bands
 from atari_dream.console.branches import Play
+from atari_dream.console.causes import Circuit
 from atari_dream.console.changes import ADD, BYTES, find_changes
+from atari_dream.console.circuits import Circuits
 from atari_dream.console.crowds import find_crowds
 from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
-from atari_dream.console.mechanics import Mechanics, jumbled
+from atari_dream.console.mechanics import Mechanics, Trunk, jumbled
 from atari_dream.console.panels import Panel, find_panels
 from atari_dream.console.places import NO_FINE, NOTHING, Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
@@ -93,7 +95,11 @@ class Console(Predictor):
         places: Where sprites are, `console.places.Place`; see `survey`.
         panels: Which of them are of what is larger than a shape; see `survey`.
         hues: Colours that bytes hold; see `survey`.
-        idle: Bytes that nothing comes of, `console.idle.find_idle`: little is made of them.
+        idle: Bytes that nothing comes of, `console.causes.Causes.idle`: little is made of them.
+        circuits: Which bytes are told together, and by what, `console.causes.Causes.circuits`. With none, one network,
+            of `width` and `blocks`, sees all and tells all.
+        circuit_width: Units of the network of a circuit.
+        circuit_blocks: Its residual blocks.
     """
 
     context = 16
@@ -119,6 +125,9 @@ class Console(Predictor):
         panels: Sequence[int] = (),
         hues: Sequence[Sequence[int]] = (),
         idle: Sequence[int] = (),
+        circuits: Sequence[Circuit] = (),
+        circuit_width: int = 160,
+        circuit_blocks: int = 2,
     ) -> None:
         super().__init__(domain)
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
@@ -126,7 +135,11 @@ class Console(Predictor):
             Place(Axis(*across), Axis(*down), *map(tuple, shown))
             for across, down, *shown in places or _NOWHERE
         ]
-        self.mechanics = Mechanics(told, domain.frame_skip, width, blocks, idle)
+        self.mechanics: Mechanics = (
+            Circuits(told, domain.frame_skip, circuits, circuit_width, circuit_blocks, idle)
+            if circuits
+            else Trunk(told, domain.frame_skip, width, blocks, idle)
+        )
         axes = [
             (place, side, list(lively).index(axis.byte))
             for place, stand in enumerate(stands)

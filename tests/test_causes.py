@@ -1,12 +1,12 @@
-"""Idle bytes: whatever they hold, the game goes on as it did; what is seen is not among them."""
+"""Causes: whatever idle bytes hold, the game goes on as it did, and what a byte comes of tells it."""
 
 import numpy as np
 import pytest
 import torch
 
-from atari_dream.console import idle
+from atari_dream.console import causes
 from atari_dream.console.branches import Branches, Play
-from atari_dream.console.idle import find_idle
+from atari_dream.console.causes import Causes, find_causes
 from atari_dream.emulator import Emulator
 from atari_dream.episodes import EpisodeStore
 
@@ -22,10 +22,15 @@ def plays(store: EpisodeStore) -> list[Play]:
 
 
 @pytest.fixture(scope="module")
-def found(plays: list[Play]) -> list[int]:
+def known(plays: list[Play]) -> Causes:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(idle, "_STATES", 150)
-        return find_idle(GAME, plays)
+        patch.setattr(causes, "_STATES", 150)
+        return find_causes(GAME, plays)
+
+
+@pytest.fixture(scope="module")
+def found(known: Causes) -> list[int]:
+    return known.idle
 
 
 def test_they_change_and_are_not_what_is_seen(found: list[int], plays: list[Play]) -> None:
@@ -36,10 +41,11 @@ def test_they_change_and_are_not_what_is_seen(found: list[int], plays: list[Play
 
 
 def test_they_are_the_same_every_time(
-    found: list[int], plays: list[Play], monkeypatch: pytest.MonkeyPatch
+    known: Causes, plays: list[Play], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idle, "_STATES", 150)
-    assert find_idle(GAME, plays) == found
+    monkeypatch.setattr(causes, "_STATES", 150)
+    again = find_causes(GAME, plays)
+    assert again.lively == known.lively and np.array_equal(again.share, known.share)
 
 
 def frames_from(memory: np.ndarray, actions: np.ndarray) -> np.ndarray:
@@ -67,3 +73,26 @@ def test_with_all_of_them_from_elsewhere_the_game_goes_on_as_it_did(
         same += np.array_equal(frames_from(scrambled, actions), real)
         stirred += not np.array_equal(frames_from(moved, actions), real)
     assert same >= 7 and stirred >= 7
+
+
+def test_a_ghost_comes_of_itself_and_a_dot_of_where_the_player_is(known: Causes) -> None:
+    """Where ghosts head and are, bytes 1 to 4, 6 to 9 and 12 to 15; bit by bit, byte 87 holds dots."""
+    circuits = known.circuits([1, 2, 6, 7, 12, 13, 87])
+    ghosts = [circuit for circuit in circuits if circuit[0] in ([1, 6, 12], [2, 7, 13])]
+    assert len(ghosts) == 2 and all(set(tells) <= set(causes) for tells, causes in ghosts)
+    (dots,) = (causes for tells, causes in circuits if 87 in tells)
+    assert {PLAYER_X, PLAYER_Y, 87} <= set(dots) and len(dots) < 8
+
+
+def test_each_byte_is_in_one_circuit_and_none_looks_at_idle_ones(known: Causes) -> None:
+    circuits = known.circuits(known.lively)
+    assert sorted(byte for tells, _ in circuits for byte in tells) == known.lively
+    assert all(causes and not set(causes) & set(known.idle) for _, causes in circuits)
+    assert all(len(tells) <= 4 and len(causes) <= 48 for tells, causes in circuits)
+
+
+def test_a_byte_of_which_nothing_comes_is_told_by_others() -> None:
+    """Byte 5 shows, and 3 is made of it; nothing comes of 3 and 4, and 4 comes of nothing."""
+    share = np.zeros((128, 129))
+    share[5, [3, 5, 128]] = 1
+    assert Causes([3, 4, 5], share).circuits([3, 4, 5]) == [([5], [5]), ([3], [5]), ([4], [0])]

@@ -1,0 +1,163 @@
+"""How the console's memory goes on, part by part: small networks, each of which sees what its bytes come of.
+
+A game is many small programs side by side. A ghost's place comes of where it is, where it heads, and a clock, not of
+which dots are eaten. What each byte comes of shows when bytes are changed (`console/causes.py`); a network that sees
+nothing else has nothing else to get wrong, and learns from a fraction of the play.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import chain
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from atari_dream.console.causes import Circuit
+from atari_dream.console.changes import Change
+from atari_dream.console.mechanics import BITS, Mechanics, bits_of
+from atari_dream.console.multiples import BYTES
+from atari_dream.layers import ActionEmbedding, silu
+
+_SIZES, _SMALLER, _ACTED = (12, 28), 4, 16
+"""Causes up to which circuits are side by side; by how much the units of the smallest are fewer; numbers that tell of
+the action."""
+_AT_ONCE = 32
+"""Lanes in each product of matrices on a CPU, so that their bits do not depend on how many there are."""
+
+
+class Circuits(Mechanics):
+    """Logits of the changes of memory, by networks side by side.
+
+    Args:
+        told: Changes of each byte, as `find_changes` has them.
+        frame_skip: Emulator frames in an action.
+        circuits: Which bytes are told together, and by what: each byte that may change is in one.
+        width: Units of a circuit of many causes.
+        blocks: Its residual blocks.
+        idle: Bytes that nothing comes of, which count little.
+    """
+
+    place: Tensor
+
+    def __init__(
+        self,
+        told: list[list[Change]],
+        frame_skip: int,
+        circuits: Sequence[Circuit],
+        width: int = 160,
+        blocks: int = 2,
+        idle: Sequence[int] = (),
+    ) -> None:
+        super().__init__(told, idle)
+        sizes: dict[int, list[Circuit]] = {}
+        for circuit in circuits:
+            sizes.setdefault(bisect_left(_SIZES, len(circuit[1])), []).append(circuit)
+        self.banks = nn.ModuleList(
+            Bank(
+                alike,
+                self.changes.counts,
+                frame_skip,
+                width if size else width // _SMALLER,
+                blocks if size else 1,
+            )
+            for size, alike in sorted(sizes.items())
+        )
+        self.register_buffer("place", self._places([sizes[size] for size in sorted(sizes)]), persistent=False)
+
+    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
+        """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+        if torch.is_grad_enabled() or memory.is_cuda:
+            return self._told(memory, action)
+        lanes = len(memory)
+        missing = -lanes % _AT_ONCE
+        memory = torch.cat([memory, memory.new_zeros(missing, memory.shape[1])])
+        action = torch.cat([action, action.new_zeros(missing, action.shape[1])])
+        pieces = zip(memory.split(_AT_ONCE), action.split(_AT_ONCE), strict=True)
+        return torch.cat([self._told(*piece) for piece in pieces])[:lanes]
+
+    def _told(self, memory: Tensor, action: Tensor) -> Tensor:
+        told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in self.banks]
+        return torch.cat(told, 1).index_select(1, self.place).float()
+
+    def _places(self, banks: list[list[Circuit]]) -> Tensor:
+        """Where the changes of each byte that may change are among what banks tell, int64 (total,)."""
+        counts, first, begun = self.changes.counts, {}, 0
+        for bank, alike in zip(self.banks, banks, strict=True):
+            for tells, _ in alike:
+                at = begun
+                for byte in tells:
+                    first[byte], at = at, at + counts[byte]
+                begun += cast(Bank, bank).outputs
+        places = (range(first[byte], first[byte] + count) for byte, count in counts.items())
+        return torch.tensor(list(chain.from_iterable(places)))
+
+
+class Bank(nn.Module):
+    """Circuits of one size, side by side.
+
+    Args:
+        circuits: Which bytes each tells, and by what.
+        counts: How many changes each byte has.
+        frame_skip: Emulator frames in an action.
+        width: Units of each.
+        blocks: Residual blocks.
+
+    Attributes:
+        outputs: Numbers that each circuit tells.
+    """
+
+    causes: Tensor
+
+    def __init__(
+        self, circuits: Sequence[Circuit], counts: dict[int, int], frame_skip: int, width: int, blocks: int
+    ) -> None:
+        super().__init__()
+        most = max(len(causes) for _, causes in circuits)
+        self.outputs = max(sum(counts[byte] for byte in tells) for tells, _ in circuits)
+        padded = [[*causes, *[BYTES] * (most - len(causes))] for _, causes in circuits]
+        self.register_buffer("causes", torch.tensor(padded), persistent=False)
+        self.act = ActionEmbedding(frame_skip, _ACTED)
+        self.enter = Abreast(len(circuits), BITS * most + _ACTED, width)
+        self.blocks = nn.ModuleList(Abreast(len(circuits), width, width) for _ in range(blocks))
+        self.leave = Abreast(len(circuits), width, self.outputs)
+        with torch.no_grad():
+            for part, (_, causes) in zip(self.enter.parts(), circuits, strict=True):
+                part[:, BITS * len(causes) : -_ACTED] = 0
+            self.leave.weight.zero_()
+
+    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
+        """What each circuit tells, (n, B, outputs), by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+        circuits, most = self.causes.shape
+        lanes = len(memory)
+        held = torch.cat([memory, memory.new_zeros(lanes, 1)], 1).t()[self.causes.flatten()]
+        bits = bits_of(held.view(circuits, most, lanes).transpose(1, 2).reshape(-1, most))
+        acted = self.act(action)[:, :, 0, 0].expand(circuits, -1, -1)
+        units = silu(self.enter(torch.cat([bits.view(circuits, lanes, -1), acted], 2)))
+        for block in self.blocks:
+            units = units + silu(block(units))
+        return self.leave(units)
+
+
+class Abreast(nn.Module):
+    """Linear layers side by side, each with inputs of its own.
+
+    Args:
+        count: How many, n.
+        inputs: Of each.
+        outputs: Of each.
+    """
+
+    def __init__(self, count: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.count = count
+        self.weight = nn.Parameter(torch.randn(count * outputs, inputs) / inputs**0.5)
+        self.bias = nn.Parameter(torch.zeros(count, 1, outputs))
+
+    def parts(self) -> Tensor:
+        """The weights of each, (n, outputs, inputs)."""
+        return self.weight.view(self.count, -1, self.weight.shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (n, B, inputs) to (n, B, outputs)."""
+        return torch.baddbmm(self.bias, x, self.parts().transpose(1, 2))
