@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from atari_dream import noise
 from atari_dream.console.branches import Play
-from atari_dream.models.console import Console, Notes
+from atari_dream.console.notes import Notes
+from atari_dream.models.console import Console
 
 _READ = 2
 """A window is read for so many steps that are learnt: it is as dear as many of them."""

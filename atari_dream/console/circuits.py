@@ -53,17 +53,13 @@ class Circuits(Mechanics):
         sizes: dict[int, list[Circuit]] = {}
         for circuit in circuits:
             sizes.setdefault(bisect_left(_SIZES, len(circuit[1])), []).append(circuit)
+        ordered = sorted(sizes.items())
+        counts = self.changes.counts
         self.banks = nn.ModuleList(
-            Bank(
-                alike,
-                self.changes.counts,
-                frame_skip,
-                width if size else width // _SMALLER,
-                blocks if size else 1,
-            )
-            for size, alike in sorted(sizes.items())
+            Bank(alike, counts, frame_skip, width if size else width // _SMALLER, blocks if size else 1)
+            for size, alike in ordered
         )
-        self.register_buffer("place", self._places([sizes[size] for size in sorted(sizes)]), persistent=False)
+        self.register_buffer("place", self._places([alike for _, alike in ordered]), persistent=False)
 
     def forward(self, memory: Tensor, action: Tensor) -> Tensor:
         """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""

@@ -5,6 +5,7 @@ The game is a program; with all of its memory known, a step is a function of it 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -152,7 +153,7 @@ class Trunk(Mechanics):
         self.leave = Dense(width, self.changes.total)
         nn.init.zeros_(self.leave.weight)
         for gain in self.gains:
-            nn.init.zeros_(gain.table)  # type: ignore[arg-type]
+            nn.init.zeros_(cast(ActionEmbedding, gain).table)
 
     def forward(self, memory: Tensor, action: Tensor) -> Tensor:
         """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""

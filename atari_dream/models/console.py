@@ -9,7 +9,7 @@ unless it is asked to begin from the memory of its start.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from atari_dream.console.crowds import find_crowds
 from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
 from atari_dream.console.mechanics import Mechanics, Trunk, jumbled
+from atari_dream.console.notes import Notes
 from atari_dream.console.panels import Panel, find_panels
 from atari_dream.console.places import NO_FINE, NOTHING, Axis, Place, find_backdrop, find_places
 from atari_dream.console.reader import Clues, Reader
@@ -42,34 +43,6 @@ _MOST_LOOKS = 96
 _LIVES = 4
 """Lives are given: they count as so many cells."""
 _NOWHERE = (((0, 0, 0), (0, 0, 0), ()),)
-
-
-class Notes(NamedTuple):
-    """What is kept of play, (B, L, ...): what its parts learn from.
-
-    Attributes:
-        memory: uint8 (B, L, 128).
-        actions: ALE codes, uint8 (B, L, frame_skip).
-        valid: Whether the step was played, bool (B, L).
-        profiles: What the reader sees of frames, uint8 (B, L, PROFILE).
-        cells: What it sees of their cells, uint8 (B, L, 600).
-        look: Which shape is shown at each place, int8 (B, L, S), as in `Shown`.
-        down: int8 (B, L, S).
-        across: int8 (B, L, S).
-        value: Where things are seen that have colours of their own, uint8 (B, L, T, 2), as in `Sighted`.
-        there: bool (B, L, T).
-    """
-
-    memory: Tensor
-    actions: Tensor
-    valid: Tensor
-    profiles: Tensor
-    cells: Tensor
-    look: Tensor
-    down: Tensor
-    across: Tensor
-    value: Tensor
-    there: Tensor
 
 
 @register_model("console")
