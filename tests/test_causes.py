@@ -75,6 +75,10 @@ def test_with_all_of_them_from_elsewhere_the_game_goes_on_as_it_did(
     assert same >= 7 and stirred >= 7
 
 
+def test_whether_ghosts_come_again_comes_of_the_lives_left(known: Causes) -> None:
+    assert (known.share[LIVES, [1, 2, 3, PLAYER_X]] > 0).all()
+
+
 def test_a_ghost_comes_of_itself_and_a_dot_of_where_the_player_is(known: Causes) -> None:
     """Where ghosts head and are, bytes 1 to 4, 6 to 9 and 12 to 15; bit by bit, byte 87 holds dots."""
     circuits = known.circuits([1, 2, 6, 7, 12, 13, 87])
@@ -87,12 +91,18 @@ def test_a_ghost_comes_of_itself_and_a_dot_of_where_the_player_is(known: Causes)
 def test_each_byte_is_in_one_circuit_and_none_looks_at_idle_ones(known: Causes) -> None:
     circuits = known.circuits(known.lively)
     assert sorted(byte for tells, _ in circuits for byte in tells) == known.lively
-    assert all(causes and not set(causes) & set(known.idle) for _, causes in circuits)
+    assert all(causes and not {cause % 128 for cause in causes} & set(known.idle) for _, causes in circuits)
     assert all(len(tells) <= 4 and len(causes) <= 48 for tells, causes in circuits)
+
+
+def test_idle_bytes_and_no_others_come_of_what_memory_becomes(known: Causes) -> None:
+    late = [tells for tells, causes in known.circuits(known.lively) if any(cause >= 128 for cause in causes)]
+    assert sorted(byte for tells in late for byte in tells) == known.idle
 
 
 def test_a_byte_of_which_nothing_comes_is_told_by_others() -> None:
     """Byte 5 shows, and 3 is made of it; nothing comes of 3 and 4, and 4 comes of nothing."""
     share = np.zeros((128, 129))
     share[5, [3, 5, 128]] = 1
-    assert Causes([3, 4, 5], share).circuits([3, 4, 5]) == [([5], [5]), ([3], [5]), ([4], [0])]
+    told = Causes([3, 4, 5], share).circuits([3, 4, 5])
+    assert told == [([5], [5]), ([3], [5, 128 + 5]), ([4], [0, 128])]

@@ -3,12 +3,20 @@
 import pytest
 import torch
 
-from atari_dream.console.changes import ADD, Change
+from atari_dream import noise
+from atari_dream.console.changes import ADD, SET, Change
 from atari_dream.console.circuits import Circuits
 
-CHANGES = {3: 2, 5: 4, 9: 3, 40: 2, 41: 5}
+CHANGES = {3: 2, 5: 4, 9: 3, 40: 2, 41: 5, 50: 3}
 """Bytes that may change, and their changes."""
-SEEN = {(9, 3): list(range(14)), (41,): [41, 60], (5,): [5], (40,): list(range(30, 60))}
+SEEN = {
+    (9, 3): list(range(14)),
+    (50,): [5, 41, 128 + 5, 128 + 41],
+    (5,): list(range(5, 36)),
+    (40,): [60, 128 + 3, 128 + 9],
+    (41,): [41, 60],
+}
+"""What they come of; past 127, of what memory becomes."""
 
 
 @pytest.fixture
@@ -29,28 +37,60 @@ def drawn(lanes: int) -> tuple[torch.Tensor, torch.Tensor]:
     return memory, torch.randint(18, (lanes, 4), generator=generator, dtype=torch.uint8)
 
 
-def test_each_byte_is_told_by_its_causes_alone(circuits: Circuits) -> None:
+def told_apart(
+    circuits: Circuits, one: tuple[torch.Tensor, ...], other: tuple[torch.Tensor, ...]
+) -> set[int]:
+    """The bytes that are told otherwise by one memory, action and memory after it than by another."""
+    spread = circuits.changes.spread
+    moved = (spread(circuits(*one)) != spread(circuits(*other))).any(2).any(0)
+    return set(circuits.changes.bytes[moved].tolist())
+
+
+def tell_by(cause: int) -> set[int]:
+    return {byte for tells, causes in SEEN.items() if cause in causes for byte in tells}
+
+
+@pytest.mark.parametrize("cause", [0, 3, 5, 9, 35, 41, 60, 100])
+def test_each_byte_is_told_by_its_causes_alone(circuits: Circuits, cause: int) -> None:
     memory, action = drawn(6)
-    before = circuits.changes.spread(circuits(memory, action))
-    for cause in (0, 3, 5, 9, 35, 41, 60, 100):
-        other = memory.clone()
-        other[:, cause] += 1
-        moved = (circuits.changes.spread(circuits(other, action)) != before).any(2).any(0)
-        told = set(circuits.changes.bytes[moved].tolist())
-        assert told == {byte for tells, causes in SEEN.items() if cause in causes for byte in tells}
+    after = memory + 1
+    other, later = memory.clone(), after.clone()
+    other[:, cause] += 1
+    later[:, cause] += 1
+    assert told_apart(circuits, (memory, action, after), (other, action, after)) == tell_by(cause)
+    assert told_apart(circuits, (memory, action, after), (memory, action, later)) == tell_by(128 + cause)
 
 
 def test_actions_tell_in_all_of_them(circuits: Circuits) -> None:
     memory, action = drawn(6)
-    other = (action + 1) % 18
-    moved = circuits.changes.spread(circuits(memory, other)) != circuits.changes.spread(
-        circuits(memory, action)
-    )
-    assert moved.any(2).all()
+    assert told_apart(circuits, (memory, action, memory), (memory, (action + 1) % 18, memory)) == set(CHANGES)
 
 
 def test_what_is_learnt_from_is_what_is_dreamt_with(circuits: Circuits) -> None:
     memory, action = drawn(70)
     with torch.no_grad():
-        dreamt = circuits(memory, action)
-    torch.testing.assert_close(circuits(memory, action), dreamt)
+        dreamt = circuits(memory, action, memory + 1)
+    torch.testing.assert_close(circuits(memory, action, memory + 1), dreamt)
+
+
+def test_what_is_told_last_agrees_with_what_was_drawn() -> None:
+    """Byte 5 counts on or does not, whichever is drawn; byte 50 is to become 1 where it does."""
+    told: list[list[Change]] = [[(ADD, 0)] for _ in range(128)]
+    told[5], told[50] = [(ADD, 0), (ADD, 1)], [(SET, 0), (SET, 1)]
+    circuits = Circuits(told, 4, [([5], [5]), ([50], [5, 128 + 5])], width=128)
+    circuits.held.fill_(True)
+    memory, action = drawn(256)
+    learner = torch.optim.Adam(circuits.parameters(), lr=0.01)
+    for _ in range(300):
+        after = memory.clone()
+        after[:, 5] += torch.randint(2, (256,), dtype=torch.uint8)
+        after[:, 50] = after[:, 5] != memory[:, 5]
+        loss = circuits.nll(memory, action, after).mean()
+        learner.zero_grad()
+        loss.backward()
+        learner.step()
+    with torch.no_grad():
+        after = circuits.step(memory, action, noise.gumbel(torch.arange(256), (2,)))
+    counted = after[:, 5] != memory[:, 5]
+    assert 60 < counted.sum() < 196
+    assert (after[:, 50] == counted).float().mean() > 0.9

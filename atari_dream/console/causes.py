@@ -17,6 +17,8 @@ Circuit = tuple[list[int], list[int]]
 """Bytes that are told together, and those that they come of."""
 _STATES = 3000
 """States from which play goes on."""
+_COSTLY = 0.1
+"""Share of them, at most, whose next step costs a life or the game: what comes of lives is seldom seen elsewhere."""
 _NEAR, _BY = 0.6, 8
 """Share of the changes that are to what a byte held up to so many steps sooner or later; the others are of anywhere."""
 _SELDOM = 0.001
@@ -52,12 +54,18 @@ class Causes(NamedTuple):
     def circuits(self, told: Sequence[int]) -> list[Circuit]:
         """Which bytes are told together, as they come of about the same bytes, and what they come of: no idle ones.
 
+        Idle bytes come of what others are, and of what they become: that of byte 3 is cause 128 + 3.
+
         Args:
             told: The bytes that are to be told, each of which is in one circuit.
         """
         known = sorted(set(range(RAM_SIZE)) - set(self.idle))
-        kinds = [byte for byte in told if byte in known], [byte for byte in told if byte not in known]
-        return [circuit for kind in kinds for circuit in self._merged(kind, known)]
+        telling, idle = ([byte for byte in told if (byte in known) == kind] for kind in (True, False))
+        late = self._merged(idle, known)
+        return [
+            *self._merged(telling, known),
+            *((tells, [*causes, *(RAM_SIZE + cause for cause in causes)]) for tells, causes in late),
+        ]
 
     def _merged(self, told: list[int], known: list[int]) -> list[Circuit]:
         found: list[Circuit] = [([byte], self._causes(byte, known)) for byte in told]
@@ -97,20 +105,32 @@ def find_causes(game: str, clips: Iterable[Play]) -> Causes:
         game: Name of the game.
         clips: Play of it, whose memory is taken up and changed.
     """
-    columns = zip(*((clip.memory, clip.actions, clip.valid) for clip in clips), strict=True)
-    memory, actions, valid = (np.concatenate(parts) for parts in columns)
+    columns = zip(*((clip.memory, clip.actions, clip.valid, clip.lives) for clip in clips), strict=True)
+    memory, actions, valid, lives = (np.concatenate(parts) for parts in columns)
     held, known = memory.reshape(-1, RAM_SIZE), np.flatnonzero(valid)
     lively = np.flatnonzero((held[known] != held[known[0]]).any(0))
     rng = np.random.default_rng(0)
     trials = _Trials(game)
-    places = np.argwhere(valid[:, 1:])
-    for branch, step in places[rng.permutation(len(places))[:_STATES]]:
+    for branch, step in _places(valid, lives, rng):
         near = (step + rng.integers(-_BY, _BY + 1, RAM_SIZE)).clip(0, valid[branch].sum() - 1)
         far = rng.choice(known, RAM_SIZE)
         moment = np.where(rng.random(RAM_SIZE) < _NEAR, branch * valid.shape[1] + near, far)
         other = held[moment, np.arange(RAM_SIZE)]
         trials.add(memory[branch, step], actions[branch, step + 1], other, lively)
     return Causes(lively.tolist(), trials.share())
+
+
+def _places(valid: np.ndarray, lives: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Branches and the steps before those that are tried, int64 (N, 2), first some that cost a life.
+
+    Args:
+        valid: Whether a step was played, bool (B, L).
+        lives: After it, int64 (B, L).
+        rng: Draws them.
+    """
+    every = rng.permutation(np.argwhere(valid[:, 1:]))
+    costly = every[np.diff(lives)[tuple(every.T)] < 0][: int(_COSTLY * _STATES)]
+    return np.concatenate([costly, every[: _STATES - len(costly)]])
 
 
 class _Trials:

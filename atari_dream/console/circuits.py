@@ -3,12 +3,13 @@
 A game is many small programs side by side. A ghost's place comes of where it is, where it heads, and a clock, not of
 which dots are eaten. What each byte comes of shows when bytes are changed (`console/causes.py`); a network that sees
 nothing else has nothing else to get wrong, and learns from a fraction of the play.
+Idle bytes, which nothing comes of, are worked out anew from what the others become; so they are told last, and agree
+with what was drawn.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import chain
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,8 @@ class Circuits(Mechanics):
     Args:
         told: Changes of each byte, as `find_changes` has them.
         frame_skip: Emulator frames in an action.
-        circuits: Which bytes are told together, and by what: each byte that may change is in one.
+        circuits: Which bytes are told together, and by what: each byte that may change is in one. Causes past 127 are
+            of what memory becomes: such circuits are told last, by what was drawn of the others.
         width: Units of a circuit of many causes.
         blocks: Its residual blocks.
         idle: Bytes that nothing comes of, which count little.
@@ -50,43 +52,80 @@ class Circuits(Mechanics):
         idle: Sequence[int] = (),
     ) -> None:
         super().__init__(told, idle)
-        sizes: dict[int, list[Circuit]] = {}
+        kinds: dict[tuple[bool, int], list[Circuit]] = {}
         for circuit in circuits:
-            sizes.setdefault(bisect_left(_SIZES, len(circuit[1])), []).append(circuit)
-        ordered = sorted(sizes.items())
+            kinds.setdefault((_is_late(circuit), bisect_left(_SIZES, len(circuit[1]))), []).append(circuit)
+        ordered = sorted(kinds.items())
         counts = self.changes.counts
-        self.banks = nn.ModuleList(
+        banks = [
             Bank(alike, counts, frame_skip, width if size else width // _SMALLER, blocks if size else 1)
-            for size, alike in ordered
-        )
-        self.register_buffer("place", self._places([alike for _, alike in ordered]), persistent=False)
+            for (_, size), alike in ordered
+        ]
+        early = sum(not late for late, _ in kinds)
+        self.banks, self.late = nn.ModuleList(banks[:early]), nn.ModuleList(banks[early:])
+        self._last = sum(bank.outputs * len(bank.causes) for bank in banks[early:])
+        places = self._places(banks, [alike for _, alike in ordered])
+        self.register_buffer("place", places, persistent=False)
 
-    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
-        """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+    def forward(self, memory: Tensor, action: Tensor, after: Tensor | None = None) -> Tensor:
+        """Logits (B, total) of the changes.
+
+        Args:
+            memory: uint8 (B, 128).
+            action: uint8 (B, frame_skip).
+            after: What memory becomes, uint8 (B, 128). Of what is told last nothing is known without it.
+        """
+        told = self._told(self.banks, memory, action)
+        return self._placed(told, self._told_last(memory, action, after))
+
+    def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
+        """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it; what is told last is drawn last."""
+        told = self._told(self.banks, memory, action)
+        after = self._drawn(self._placed(told, self._told_last(memory, action, None)), memory, noise)
+        if not self.late:
+            return after
+        return self._drawn(self._placed(told, self._told_last(memory, action, after)), memory, noise)
+
+    def _placed(self, *told: Tensor) -> Tensor:
+        return torch.cat(told, 1).index_select(1, self.place).float()
+
+    def _told_last(self, memory: Tensor, action: Tensor, after: Tensor | None) -> Tensor:
+        if after is None:
+            return memory.new_zeros(len(memory), self._last, dtype=torch.float32)
+        return self._told(self.late, torch.cat([memory, after], 1), action)
+
+    def _told(self, banks: nn.ModuleList, memory: Tensor, action: Tensor) -> Tensor:
+        """What banks tell, (B, n), by memory, uint8 (B, m), and action, uint8 (B, frame_skip)."""
         if torch.is_grad_enabled() or memory.is_cuda:
-            return self._told(memory, action)
+            return _told_by(banks, memory, action)
         lanes = len(memory)
         missing = -lanes % _AT_ONCE
         memory = torch.cat([memory, memory.new_zeros(missing, memory.shape[1])])
         action = torch.cat([action, action.new_zeros(missing, action.shape[1])])
         pieces = zip(memory.split(_AT_ONCE), action.split(_AT_ONCE), strict=True)
-        return torch.cat([self._told(*piece) for piece in pieces])[:lanes]
+        return torch.cat([_told_by(banks, *piece) for piece in pieces])[:lanes]
 
-    def _told(self, memory: Tensor, action: Tensor) -> Tensor:
-        told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in self.banks]
-        return torch.cat(told, 1).index_select(1, self.place).float()
-
-    def _places(self, banks: list[list[Circuit]]) -> Tensor:
+    def _places(self, banks: list["Bank"], circuits: list[list[Circuit]]) -> Tensor:
         """Where the changes of each byte that may change are among what banks tell, int64 (total,)."""
         counts, first, begun = self.changes.counts, {}, 0
-        for bank, alike in zip(self.banks, banks, strict=True):
+        for bank, alike in zip(banks, circuits, strict=True):
             for tells, _ in alike:
                 at = begun
                 for byte in tells:
                     first[byte], at = at, at + counts[byte]
-                begun += cast(Bank, bank).outputs
+                begun += bank.outputs
         places = (range(first[byte], first[byte] + count) for byte, count in counts.items())
         return torch.tensor(list(chain.from_iterable(places)))
+
+
+def _is_late(circuit: Circuit) -> bool:
+    """Whether what memory becomes is among the causes."""
+    return any(cause >= BYTES for cause in circuit[1])
+
+
+def _told_by(banks: nn.ModuleList, memory: Tensor, action: Tensor) -> Tensor:
+    told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in banks]
+    return torch.cat(told, 1) if told else memory.new_zeros(len(memory), 0, dtype=torch.float32)
 
 
 class Bank(nn.Module):
@@ -111,7 +150,7 @@ class Bank(nn.Module):
         super().__init__()
         most = max(len(causes) for _, causes in circuits)
         self.outputs = max(sum(counts[byte] for byte in tells) for tells, _ in circuits)
-        padded = [[*causes, *[BYTES] * (most - len(causes))] for _, causes in circuits]
+        padded = [[*causes, *[-1] * (most - len(causes))] for _, causes in circuits]
         self.register_buffer("causes", torch.tensor(padded), persistent=False)
         self.act = ActionEmbedding(frame_skip, _ACTED)
         self.enter = Abreast(len(circuits), BITS * most + _ACTED, width)
@@ -123,7 +162,7 @@ class Bank(nn.Module):
             self.leave.weight.zero_()
 
     def forward(self, memory: Tensor, action: Tensor) -> Tensor:
-        """What each circuit tells, (n, B, outputs), by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+        """What each circuit tells, (n, B, outputs), by memory, uint8 (B, m), and action, uint8 (B, frame_skip)."""
         circuits, most = self.causes.shape
         lanes = len(memory)
         held = torch.cat([memory, memory.new_zeros(lanes, 1)], 1).t()[self.causes.flatten()]

@@ -85,12 +85,15 @@ class Mechanics(nn.Module, ABC):
         self.register_buffer("held", torch.zeros(BYTES, VALUES, dtype=torch.bool))
 
     @abstractmethod
-    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
-        """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
+    def forward(self, memory: Tensor, action: Tensor, after: Tensor | None = None) -> Tensor:
+        """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip).
+
+        Some may come of what the rest of memory becomes, uint8 (B, 128), if it is given.
+        """
 
     def nll(self, memory: Tensor, action: Tensor, after: Tensor) -> Tensor:
         """Nats of what memory, uint8 (B, 128), becomes after an action: (B,)."""
-        return (self.changes.nll(self(memory, action), memory, after) * self.weight).sum(-1)
+        return (self.changes.nll(self(memory, action, after), memory, after) * self.weight).sum(-1)
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128): of the changes of a byte that are likely, one is drawn.
@@ -103,8 +106,12 @@ class Mechanics(nn.Module, ABC):
             action: uint8 (B, frame_skip).
             noise: Standard Gumbel numbers, (B, M); bytes share them. With zeros the likeliest is drawn.
         """
+        return self._drawn(self(memory, action), memory, noise)
+
+    def _drawn(self, logits: Tensor, memory: Tensor, noise: Tensor) -> Tensor:
+        """Memory, uint8 (B, 128), after changes that are drawn by logits, (B, total), and noise, (B, M)."""
         options = self.changes.options(memory)
-        logits = self.changes.spread(self(memory, action)).masked_fill(self._astray(options), -torch.inf)
+        logits = self.changes.spread(logits).masked_fill(self._astray(options), -torch.inf)
         likely = logits >= logits.amax(-1, keepdim=True) + _UNLIKELY
         drawn = logits.masked_fill(~likely, -torch.inf) + noise[:, None]
         return self.changes.change(memory, options, drawn.argmax(-1))
@@ -155,7 +162,7 @@ class Trunk(Mechanics):
         for gain in self.gains:
             nn.init.zeros_(cast(ActionEmbedding, gain).table)
 
-    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
+    def forward(self, memory: Tensor, action: Tensor, after: Tensor | None = None) -> Tensor:
         """Logits (B, total) of the changes, by memory, uint8 (B, 128), and action, uint8 (B, frame_skip)."""
         x = self.enter(bits_of(memory.index_select(1, self.seen))) + self.act(action)[:, :, 0, 0]
         for block, gain in zip(self.blocks, self.gains, strict=True):
