@@ -3,8 +3,8 @@
 A game is many small programs side by side. A ghost's place comes of where it is, where it heads, and a clock, not of
 which dots are eaten. What each byte comes of shows when bytes are changed (`console/causes.py`); a network that sees
 nothing else has nothing else to get wrong, and learns from a fraction of the play.
-Idle bytes, which nothing comes of, are worked out anew from what the others become; so they are told last, and agree
-with what was drawn.
+Some are worked out anew from what others become: points from the dots that are gone, idle bytes, which nothing comes
+of, from nearly all. So they are told later, and agree with what was drawn.
 """
 
 from bisect import bisect_left
@@ -13,6 +13,7 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from atari_dream.console.causes import Circuit
 from atari_dream.console.changes import Change
@@ -20,7 +21,7 @@ from atari_dream.console.mechanics import BITS, Mechanics, bits_of
 from atari_dream.console.multiples import BYTES
 from atari_dream.layers import ActionEmbedding, silu
 
-_SIZES, _SMALLER, _ACTED = (12, 28), 4, 16
+_SIZES, _SMALLER, _ACTED = (12, 28, 56), 4, 16
 """Causes up to which circuits are side by side; by how much the units of the smallest are fewer; numbers that tell of
 the action."""
 _AT_ONCE = 32
@@ -34,7 +35,7 @@ class Circuits(Mechanics):
         told: Changes of each byte, as `find_changes` has them.
         frame_skip: Emulator frames in an action.
         circuits: Which bytes are told together, and by what: each byte that may change is in one. Causes past 127 are
-            of what memory becomes: such circuits are told last, by what was drawn of the others.
+            of what memory becomes: such a circuit is told once those are drawn, so no byte may come of itself so.
         width: Units of a circuit of many causes.
         blocks: Its residual blocks.
         idle: Bytes that nothing comes of, which count little.
@@ -52,18 +53,21 @@ class Circuits(Mechanics):
         idle: Sequence[int] = (),
     ) -> None:
         super().__init__(told, idle)
-        kinds: dict[tuple[bool, int], list[Circuit]] = {}
+        stage = _stages(circuits)
+        kinds: dict[tuple[int, int], list[Circuit]] = {}
         for circuit in circuits:
-            kinds.setdefault((_is_late(circuit), bisect_left(_SIZES, len(circuit[1]))), []).append(circuit)
+            kinds.setdefault((stage[circuit[0][0]], bisect_left(_SIZES, len(circuit[1]))), []).append(circuit)
         ordered = sorted(kinds.items())
         counts = self.changes.counts
         banks = [
             Bank(alike, counts, frame_skip, width if size else width // _SMALLER, blocks if size else 1)
             for (_, size), alike in ordered
         ]
-        early = sum(not late for late, _ in kinds)
-        self.banks, self.late = nn.ModuleList(banks[:early]), nn.ModuleList(banks[early:])
-        self._last = sum(bank.outputs * len(bank.causes) for bank in banks[early:])
+        self.stages = nn.ModuleList(
+            nn.ModuleList(bank for bank, ((at, _), _) in zip(banks, ordered, strict=True) if at == now)
+            for now in sorted({at for at, _ in kinds})
+        )
+        self._numbers = sum(bank.outputs * len(bank.causes) for bank in banks)
         places = self._places(banks, [alike for _, alike in ordered])
         self.register_buffer("place", places, persistent=False)
 
@@ -73,28 +77,28 @@ class Circuits(Mechanics):
         Args:
             memory: uint8 (B, 128).
             action: uint8 (B, frame_skip).
-            after: What memory becomes, uint8 (B, 128). Of what is told last nothing is known without it.
+            after: What memory becomes, uint8 (B, 128). Of what is told later nothing is known without it.
         """
-        told = self._told(self.banks, memory, action)
-        return self._placed(told, self._told_last(memory, action, after))
+        if after is None:
+            return self._placed([self._told(self.stages[0], memory, action)])
+        held = torch.cat([memory, after], 1)
+        return self._placed([self._told(banks, held, action) for banks in self.stages])
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
-        """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it; what is told last is drawn last."""
-        told = self._told(self.banks, memory, action)
-        after = self._drawn(self._placed(told, self._told_last(memory, action, None)), memory, noise)
-        if not self.late:
-            return after
-        return self._drawn(self._placed(told, self._told_last(memory, action, after)), memory, noise)
+        """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it, drawn stage by stage."""
+        after, told = memory, []
+        for banks in self.stages:
+            told.append(self._told(banks, torch.cat([memory, after], 1), action))
+            after = self._drawn(self._placed(told), memory, noise)
+        return after
 
-    def _placed(self, *told: Tensor) -> Tensor:
-        return torch.cat(told, 1).index_select(1, self.place).float()
+    def _placed(self, told: list[Tensor]) -> Tensor:
+        """Logits (B, total) by what the first stages tell; what is told later is not known."""
+        every = torch.cat(told, 1)
+        missing = self._numbers - every.shape[1]
+        return functional.pad(every, (0, missing)).index_select(1, self.place).float()
 
-    def _told_last(self, memory: Tensor, action: Tensor, after: Tensor | None) -> Tensor:
-        if after is None:
-            return memory.new_zeros(len(memory), self._last, dtype=torch.float32)
-        return self._told(self.late, torch.cat([memory, after], 1), action)
-
-    def _told(self, banks: nn.ModuleList, memory: Tensor, action: Tensor) -> Tensor:
+    def _told(self, banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:
         """What banks tell, (B, n), by memory, uint8 (B, m), and action, uint8 (B, frame_skip)."""
         if torch.is_grad_enabled() or memory.is_cuda:
             return _told_by(banks, memory, action)
@@ -118,14 +122,19 @@ class Circuits(Mechanics):
         return torch.tensor(list(chain.from_iterable(places)))
 
 
-def _is_late(circuit: Circuit) -> bool:
-    """Whether what memory becomes is among the causes."""
-    return any(cause >= BYTES for cause in circuit[1])
+def _stages(circuits: Sequence[Circuit]) -> dict[int, int]:
+    """When each byte is told: at first, or after all that it comes of once they are told themselves."""
+    stage = {byte: 0 for tells, _ in circuits for byte in tells}
+    for _ in circuits:
+        for tells, causes in circuits:
+            late = [stage.get(cause - BYTES, 0) + 1 for cause in causes if cause >= BYTES]
+            stage.update(dict.fromkeys(tells, max(late, default=0)))
+    return stage
 
 
-def _told_by(banks: nn.ModuleList, memory: Tensor, action: Tensor) -> Tensor:
-    told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in banks]
-    return torch.cat(told, 1) if told else memory.new_zeros(len(memory), 0, dtype=torch.float32)
+def _told_by(banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:
+    told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in banks.children()]
+    return torch.cat(told, 1)
 
 
 class Bank(nn.Module):
