@@ -86,10 +86,12 @@ class Circuits(Mechanics):
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it, drawn stage by stage."""
+        options = self.changes.options(memory)
+        astray = self._astray(options)
         after, told = memory, []
         for banks in self.stages:
             told.append(self._told(banks, torch.cat([memory, after], 1), action))
-            after = self._drawn(self._placed(told), memory, noise)
+            after = self._drawn(self._placed(told), memory, options, astray, noise)
         return after
 
     def _placed(self, told: list[Tensor]) -> Tensor:

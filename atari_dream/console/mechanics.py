@@ -106,12 +106,22 @@ class Mechanics(nn.Module, ABC):
             action: uint8 (B, frame_skip).
             noise: Standard Gumbel numbers, (B, M); bytes share them. With zeros the likeliest is drawn.
         """
-        return self._drawn(self(memory, action), memory, noise)
-
-    def _drawn(self, logits: Tensor, memory: Tensor, noise: Tensor) -> Tensor:
-        """Memory, uint8 (B, 128), after changes that are drawn by logits, (B, total), and noise, (B, M)."""
         options = self.changes.options(memory)
-        logits = self.changes.spread(logits).masked_fill(self._astray(options), -torch.inf)
+        return self._drawn(self(memory, action), memory, options, self._astray(options), noise)
+
+    def _drawn(
+        self, logits: Tensor, memory: Tensor, options: Tensor, astray: Tensor, noise: Tensor
+    ) -> Tensor:
+        """Memory, uint8 (B, 128), after changes that are drawn by logits, (B, total), and noise, (B, M).
+
+        Args:
+            logits: (B, total).
+            memory: uint8 (B, 128).
+            options: What it becomes under each change, uint8 (B, n, M).
+            astray: Which of them are never drawn, bool (B, n, M).
+            noise: (B, M).
+        """
+        logits = self.changes.spread(logits).masked_fill(astray, -torch.inf)
         likely = logits >= logits.amax(-1, keepdim=True) + _UNLIKELY
         drawn = logits.masked_fill(~likely, -torch.inf) + noise[:, None]
         return self.changes.change(memory, options, drawn.argmax(-1))
