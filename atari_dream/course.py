@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from atari_dream.adversary import objective_of
 from atari_dream.console.branches import Branches, Play
 from atari_dream.console.causes import find_causes
+from atari_dream.console.changes import turned_by
 from atari_dream.console.new_games import NewGames
 from atari_dream.dream import tree_map
 from atari_dream.drills import Drills, Lanes, noted
@@ -126,7 +127,11 @@ class Branched:
         told = model_class(self._config.model).survey(plays)
         causes = find_causes(self._store.game, plays)
         changing = [byte for byte, changes in enumerate(told["changes"]) if len(changes) > 1]
-        return {**told, "idle": causes.idle, "circuits": causes.circuits(changing)}
+        return {
+            **told,
+            "idle": causes.idle,
+            "circuits": causes.circuits(changing, turned_by(told["changes"])),
+        }
 
     def prime(self, predictor: Predictor, device: torch.device) -> None:
         """What is found by counting, in some of the play."""

@@ -45,7 +45,7 @@ def test_every_step_has_a_change_that_explains_it(changes: Changes, memory: np.n
     before, after = torch.from_numpy(memory[:-1]), torch.from_numpy(memory[1:])
     right = changes.right(before, after)
     assert right.any(-1).all()
-    assert torch.equal(changes.change(before, changes.options(before), right.int().argmax(-1)), after)
+    assert torch.equal(changes.change(before, changes.options(before, before), right.int().argmax(-1)), after)
 
 
 def test_sure_logits_cost_nothing_and_even_ones_the_entropy(changes: Changes, memory: np.ndarray) -> None:
@@ -98,4 +98,4 @@ def test_a_byte_that_is_two_is_told_by_halves() -> None:
     before, after = torch.from_numpy(memory[:-1]), torch.from_numpy(memory[1:])
     right = changes.right(before, after)
     assert right.any(-1).all()
-    assert torch.equal(changes.change(before, changes.options(before), right.int().argmax(-1)), after)
+    assert torch.equal(changes.change(before, changes.options(before, before), right.int().argmax(-1)), after)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from atari_dream import noise
-from atari_dream.console.changes import ADD, SET, Change
+from atari_dream.console.changes import ADD, SET, TIMES, Change
 from atari_dream.console.circuits import Circuits
+from atari_dream.console.multiples import Multiple
+from atari_dream.errors import UsageError
 
 CHANGES = {3: 2, 5: 4, 9: 3, 40: 2, 41: 5, 50: 3, 60: 2}
 """Bytes that may change, and their changes."""
@@ -26,7 +28,9 @@ def circuits() -> Circuits:
     told: list[list[Change]] = [
         [(ADD, amount) for amount in range(CHANGES.get(byte, 1))] for byte in range(128)
     ]
-    made = Circuits(told, 4, [(list(tells), causes) for tells, causes in SEEN.items()], width=32)
+    made = Circuits(
+        told, 4, [(list(tells), causes) for tells, causes in SEEN.items()], widths=(8, 32, 32, 32)
+    )
     for part in made.parameters():
         torch.nn.init.normal_(part, std=0.2)
     return made.requires_grad_(False)
@@ -79,7 +83,7 @@ def test_what_is_told_later_agrees_with_what_was_drawn() -> None:
     told: list[list[Change]] = [[(ADD, 0)] for _ in range(128)]
     told[5], told[50], told[60] = [(ADD, 0), (ADD, 1)], [(SET, 0), (SET, 1)], [(SET, 0), (SET, 1)]
     seen = [([60], [128 + 50]), ([50], [5, 128 + 5]), ([5], [5])]
-    circuits = Circuits(told, 4, seen, width=128)
+    circuits = Circuits(told, 4, seen, widths=(32, 128, 128, 128))
     circuits.held.fill_(True)
     memory, action = drawn(256)
     learner = torch.optim.Adam(circuits.parameters(), lr=0.01)
@@ -97,3 +101,30 @@ def test_what_is_told_later_agrees_with_what_was_drawn() -> None:
     assert 60 < counted.sum() < 196
     assert (after[:, 50] == counted).float().mean() > 0.9
     assert torch.equal(after[:, 50], after[:, 60])
+
+
+def test_circuits_in_a_ring_are_refused() -> None:
+    told: list[list[Change]] = [
+        [(ADD, 0), (ADD, 1)] if byte in (3, 5, 9) else [(ADD, 0)] for byte in range(128)
+    ]
+    ring = [([3], [5, 128 + 5]), ([5], [128 + 9]), ([9], [9, 128 + 3])]
+    with pytest.raises(UsageError, match=r"bytes \[3, 5, 9\] come of what each other become"):
+        Circuits(told, 4, ring)
+    Circuits(told, 4, [*ring[:2], ([9], [9, 3])])
+
+
+def test_what_a_speed_moves_that_turns_is_told_after_it() -> None:
+    """Byte 3 moves by what the speed, byte 5, becomes, twice a step, whatever stands first."""
+    told: list[list[Change]] = [[(ADD, 0)] for _ in range(128)]
+    told[5] = [(ADD, 0), (ADD, 77)]
+    told[3] = [(ADD, 0), (TIMES, Multiple(5, 0, 1, turned=5, later=2).amount)]
+    circuits = Circuits(told, 4, [([3], [3, 5]), ([5], [5])]).requires_grad_(False)
+    for bank in (bank for banks in circuits.stages for bank in banks):
+        bank.leave.bias[:, :, 1] = 9
+    circuits.held.fill_(True)
+    memory, action = drawn(9)
+    after = circuits.step(memory, action, torch.zeros(9, circuits.changes.most))
+    assert torch.equal(after[:, 5], memory[:, 5] + 77)
+    assert torch.equal(after[:, 3], memory[:, 3] + 2 * after[:, 5] + 1)
+    with pytest.raises(UsageError, match=r"bytes \[3, 5\] come of what each other become"):
+        Circuits(told, 4, [([3, 5], [3, 5])])

@@ -25,7 +25,14 @@ from atari_dream.predictor import Domain, Start
 from atari_dream.training import Trainer
 from atari_dream.training_config import TrainingConfig
 
-SMALL = {"width": 32, "blocks": 1, "circuit_width": 32, "circuit_blocks": 1, "sight": 32, "drawing": 32}
+SMALL = {
+    "width": 32,
+    "blocks": 1,
+    "circuit_widths": (8, 32, 32, 32),
+    "circuit_blocks": 1,
+    "sight": 32,
+    "drawing": 32,
+}
 PLAYER_X, PLAYER_Y = 10, 16
 
 

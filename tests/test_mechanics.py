@@ -47,7 +47,7 @@ def made(kind: str, idle: Sequence[int] = ()) -> Mechanics:
     if kind == "trunk":
         return Trunk(told(), 4, width=32, blocks=2, idle=idle)
     seen = [([10, 11], [10] if 11 in idle else [10, 11]), ([12], [12])]
-    return Circuits(told(), 4, seen, width=128, blocks=1, idle=idle)
+    return Circuits(told(), 4, seen, widths=(32, 128, 128, 128), blocks=1, idle=idle)
 
 
 @pytest.fixture(scope="module", params=["trunk", "circuits"])

@@ -1,4 +1,7 @@
-"""Multiples and copies: speed moves what it does, with a carry, a shot begins at the gun; what is random does not."""
+"""Multiples and copies: speed moves what it does, with a carry, a ball turns within a step, a shot begins at the gun.
+
+What is random does not.
+"""
 
 import json
 from pathlib import Path
@@ -10,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from atari_dream import onnx_export
-from atari_dream.console.changes import CARRY, COPY, TIMES, Change, Changes, find_changes
+from atari_dream.console.changes import CARRY, COPY, TIMES, Change, Changes, find_changes, turned_by
 from atari_dream.console.multiples import Multiple
 from atari_dream.emulator import Emulator
 
@@ -77,20 +80,20 @@ def test_nearly_every_step_has_a_change_that_explains_it(changes: Changes) -> No
     right = changes.right(before, after)
     explained = dict(zip(changes.bytes.tolist(), right.any(-1).float().mean(0).tolist(), strict=True))
     assert explained[FINE] == explained[DIE] == explained[PLACE] == explained[SHOT] == 1
-    chosen = changes.change(before, changes.options(before), right.int().argmax(-1))
+    chosen = changes.change(before, changes.options(before, before), right.int().argmax(-1))
     assert torch.equal(chosen[:, :NOISE], after[:, :NOISE])
 
 
 def test_one_lane_becomes_what_it_does_among_others(changes: Changes) -> None:
     before = torch.from_numpy(played()[0])[:50]
-    alone = torch.cat([changes.options(lane) for lane in before.split(1)])
-    assert torch.equal(changes.options(before), alone)
+    alone = torch.cat([changes.options(lane, lane) for lane in before.split(1)])
+    assert torch.equal(changes.options(before, before), alone)
 
 
 def test_a_config_holds_them(told: list[list[Change]], changes: Changes) -> None:
     held = [[(kind, amount) for kind, amount in each] for each in json.loads(json.dumps(told))]
     before = torch.from_numpy(played()[0])[:50]
-    assert torch.equal(Changes(held).options(before), changes.options(before))
+    assert torch.equal(Changes(held).options(before, before), changes.options(before, before))
     assert not changes.state_dict()
 
 
@@ -101,17 +104,23 @@ def test_onnxruntime_has_the_same(changes: Changes, tmp_path: Path) -> None:
             self.changes = changes
 
         def forward(self, memory: Tensor) -> Tensor:
-            return self.changes.options(memory)
+            return self.changes.options(memory, memory)
 
     memory = torch.from_numpy(played()[0])[:64]
     onnx_export._write(Options(), (memory,), ["memory"], ["options"], tmp_path / "options.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "options.onnx")
     (options,) = session.run(None, {"memory": memory.numpy()})
-    assert np.array_equal(options, changes.options(memory).numpy())
+    assert np.array_equal(options, changes.options(memory, memory).numpy())
 
 
 @pytest.mark.parametrize(
-    "multiple", [Multiple(127, -128, 127, 127, -128), Multiple(0, 1, -1), Multiple(5, -12, 54, 3, 2)]
+    "multiple",
+    [
+        Multiple(127, -128, 127, 127, -128, 127, -128),
+        Multiple(0, 1, -1),
+        Multiple(5, -12, 54, 3, 2),
+        Multiple(5, -9, 9, 3, turned=120, later=3),
+    ],
 )
 def test_a_multiple_is_one_number(multiple: Multiple) -> None:
     assert Multiple.of(json.loads(json.dumps(multiple.amount))) == multiple
@@ -131,12 +140,44 @@ def test_sums_are_those_of_the_console() -> None:
     held = np.zeros((256**2, 128), np.uint8)
     held[:, SPEED], held[:, FINE] = np.divmod(np.arange(256**2), 256)
     held[:, PLACE] = 200
-    options = Changes(told).options(torch.from_numpy(held)).numpy()
+    options = Changes(told).options(*[torch.from_numpy(held)] * 2).numpy()
     speed, fine = held[:, SPEED].astype(int), held[:, FINE].astype(int)
     assert (options[:, 0, 1] == fine - 128 * speed - 128 & 255).all()
     assert (options[:, 1, 1] == 200 + (fine + 127 * speed + 127 >> 8) - 3 & 255).all()
     assert (options[:, 1, 2] == 200 + (fine - 128 * speed + 5 >> 8) + 127 & 255).all()
     assert (options[:, 2, 1] == speed - 128 & 255).all()
+
+
+def bounced() -> tuple[np.ndarray, np.ndarray]:
+    """A made-up program of four frames a step: a speed moves a place; now and then it turns after some of them."""
+    rng = np.random.default_rng(1)
+    before = np.zeros((STEPS, 128), np.uint8)
+    before[:, [SPEED, FINE, PLACE]] = rng.integers(256, size=(STEPS, 3))
+    after = before.copy()
+    turns = rng.random(STEPS) < 0.2
+    after[turns, SPEED] = rng.integers(256, size=turns.sum())
+    frames = np.where(turns, rng.integers(1, 4, STEPS), 4)
+    fine = before[:, FINE] + 3 * (frames * before[:, SPEED].astype(int) + (4 - frames) * after[:, SPEED])
+    after[:, FINE], after[:, PLACE] = fine % 256, before[:, PLACE] + fine // 256
+    return before, after
+
+
+def test_what_turns_within_a_step_moves_by_both_its_speeds() -> None:
+    before, after = bounced()
+    told = find_changes(before, after)
+    frames = {Multiple(SPEED, 3 * count, 0, turned=SPEED, later=12 - 3 * count) for count in range(1, 4)} | {
+        Multiple(SPEED, 12, 0)
+    }
+    assert multiples_in(told[FINE]) == {(TIMES, multiple) for multiple in frames}
+    assert {(CARRY, multiple._replace(finer=FINE)) for multiple in frames} <= multiples_in(told[PLACE])
+    assert turned_by(told) == {FINE: [SPEED], PLACE: [SPEED]}
+    memory, became = torch.from_numpy(before), torch.from_numpy(after)
+    changes = Changes(told)
+    right = changes.right(memory, became)
+    moved = changes.bytes != SPEED
+    assert changes.turns and right.any(-1)[:, moved].all()
+    chosen = changes.change(memory, changes.options(memory, became), right.int().argmax(-1))
+    assert torch.equal(chosen[:, FINE:], became[:, FINE:])
 
 
 def test_in_space_invaders_shots_begin_at_the_cannon() -> None:

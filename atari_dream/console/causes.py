@@ -5,7 +5,8 @@ what it brought, or something else. Most bytes come of a handful of others. And 
 is written anew before it is read: what it holds is not worth knowing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -51,20 +52,33 @@ class Causes(NamedTuple):
             telling = telling | tells[:, :RAM_SIZE][:, telling].any(1)
         return [byte for byte in self.lively if not telling[byte]]
 
-    def circuits(self, told: Sequence[int]) -> list[Circuit]:
+    def circuits(
+        self, told: Sequence[int], turned: Mapping[int, Sequence[int]] = MappingProxyType({})
+    ) -> list[Circuit]:
         """Which bytes are told together, as they come of about the same bytes, and what they come of: no idle ones.
 
-        Idle bytes come of what others are, and of what they become: that of byte 3 is cause 128 + 3.
+        Idle bytes come of what others are, and of what they become: that of byte 3 is cause 128 + 3. So do bytes that
+        speeds move which turn.
 
         Args:
             told: The bytes that are to be told, each of which is in one circuit.
+            turned: The speeds that turn, by what they move, as `changes.turned_by` has them.
         """
         known = sorted(set(range(RAM_SIZE)) - set(self.idle))
-        telling, idle = ([byte for byte in told if (byte in known) == kind] for kind in (True, False))
-        late = self._merged(idle, known)
+        idle = [byte for byte in told if byte not in known]
+        moved = [byte for byte in told if byte in known and byte in turned]
+        others = [byte for byte in told if byte in known and byte not in turned]
+        speeds = {byte: {RAM_SIZE + speed for speed in turned[byte]} for byte in moved}
         return [
-            *self._merged(telling, known),
-            *((tells, [*causes, *(RAM_SIZE + cause for cause in causes)]) for tells, causes in late),
+            *self._merged(others, known),
+            *(
+                (tells, [*causes, *sorted(set().union(*map(speeds.__getitem__, tells)))])
+                for tells, causes in self._merged(moved, known)
+            ),
+            *(
+                (tells, [*causes, *(RAM_SIZE + cause for cause in causes)])
+                for tells, causes in self._merged(idle, known)
+            ),
         ]
 
     def _merged(self, told: list[int], known: list[int]) -> list[Circuit]:

@@ -7,6 +7,8 @@ the byte may become another one. And a byte may be two: where something heads in
 the upper one. Then each half is told for itself.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,6 +21,7 @@ from atari_dream.console.multiples import (
     best_copy,
     find_carries,
     find_multiples,
+    find_turns,
 )
 
 ADD, FLIP, SET, TIMES, CARRY, COPY, LOW, HIGH = range(8)
@@ -28,7 +31,9 @@ carried or copied, `Multiple.amount`; `LOW` or `HIGH`, and the byte whose half b
 _HALVES = {LOW: 15, HIGH: 240}
 """The bits of a byte that a change is about, if not all."""
 _OF_OTHERS = (TIMES, CARRY, COPY)
-_MOST, _COVERED, _SELDOM = 24, 0.9995, 2e-5
+_MOST, _PLAIN, _COVERED, _SELDOM = 24, 8, 0.9995, 2e-5
+"""Changes of a byte, at most, but for some besides its multiples and carries; the share of steps that is enough; the
+share that is too little."""
 _FEWEST, _BETTER = 16, 2
 """A byte is believed to become another if that explains so many steps, and so often what the best other change does."""
 _TORN = 0.001
@@ -53,15 +58,30 @@ def find_changes(before: np.ndarray, after: np.ndarray) -> list[list[Change]]:
     told = [_changes_of(before, after[:, byte], byte) for byte in range(BYTES)]
     left = [~_explained(before[:, byte], after[:, byte], told[byte]) for byte in range(BYTES)]
     multiples = [find_multiples(before, moved[:, byte], left[byte]) for byte in range(BYTES)]
-    carries = find_carries(before, moved, multiples)
+    turns = find_turns(before, after, multiples)
+    carries = find_carries(before, moved, multiples, turns)
     for byte in range(BYTES):
-        sums = {(TIMES, multiple.amount): multiple.added(before) % VALUES for multiple in multiples[byte]}
-        sums |= {(CARRY, carry.amount): carry.carried(before) for carry in carries[byte]}
+        added = [*multiples[byte], *turns[byte]]
+        sums = {(TIMES, multiple.amount): multiple.added(before, after) % VALUES for multiple in added}
+        sums |= {(CARRY, carry.amount): carry.carried(before, after) for carry in carries[byte]}
         if sums or left[byte].sum() > (1 - _COVERED) * len(before):
             told[byte] = _changes_of(before, after[:, byte], byte, sums)
         if _is_torn(before[:, byte], after[:, byte], told[byte]):
             told[byte] = [(ADD, 0), *_halves_of(before[:, byte], after[:, byte])]
     return told
+
+
+def turned_by(told: Sequence[Sequence[Change]]) -> dict[int, list[int]]:
+    """The bytes that must be told before others, as these have changes by what they become."""
+    turns = {
+        byte: {multiple.turned for multiple in map(Multiple.of, _amounts(changes)) if multiple.later}
+        for byte, changes in enumerate(told)
+    }
+    return {byte: sorted(turned) for byte, turned in turns.items() if turned}
+
+
+def _amounts(changes: Sequence[Change]) -> list[int]:
+    return [amount for kind, amount in changes if kind in _OF_OTHERS]
 
 
 def _is_torn(before: np.ndarray, after: np.ndarray, told: list[Change]) -> bool:
@@ -87,13 +107,14 @@ def _changes_of(
     plain = np.stack([(become - held) % VALUES, VALUES + (held ^ become), 2 * VALUES + become])
     left = np.all([plain[ADD] != added for added in (0, *(sums or {}).values())], axis=0)
     found: list[Change] = [(ADD, 0), *(sums or {})]
-    while left.sum() > (1 - _COVERED) * len(left) and len(found) < _MOST:
+    most = max(_MOST, len(found) + _PLAIN)
+    while left.sum() > (1 - _COVERED) * len(left) and len(found) < most:
         gain = np.bincount(plain[:, left].ravel(), minlength=3 * VALUES)
         fewest = max(_FEWEST, _BETTER * gain.max())
         copy = None if sums is None else best_copy(before[left], after[left], byte, fewest)
         if copy is not None:
             found.append((COPY, copy.amount))
-            left &= copy.added(before) % VALUES != after
+            left &= copy.added(before, before) % VALUES != after
             continue
         if gain.max() <= _SELDOM * len(left):
             break
@@ -187,14 +208,24 @@ class Changes(nn.Module):
         for name, part in parts.items():
             self.register_buffer(name, part, persistent=False)
 
-    def options(self, memory: Tensor) -> Tensor:
-        """What each byte that may change becomes under each of its changes, uint8 (B, n, M), of memory (B, 128)."""
+    @property
+    def turns(self) -> bool:
+        """Whether some bytes are told by what others become."""
+        return self.multiples is not None and self.multiples.turns
+
+    def options(self, memory: Tensor, after: Tensor) -> Tensor:
+        """What each byte that may change becomes under each of its changes, uint8 (B, n, M).
+
+        Args:
+            memory: uint8 (B, 128).
+            after: What it becomes, uint8 (B, 128), of which only speeds that turn are looked at.
+        """
         held = memory.index_select(1, self.bytes).int()
         row = torch.arange(len(self.bytes), device=memory.device, dtype=torch.int32) * VALUES + held
         become = self.values.flatten(0, 1).index_select(0, row.flatten()).view(*row.shape, self.most)
         if self.multiples is None:
             return become
-        moved = self.multiples(memory)
+        moved = self.multiples(memory, after)
         return become.flatten(1).index_copy(1, self.places, moved).view(become.shape)
 
     def spread(self, logits: Tensor) -> Tensor:
@@ -225,7 +256,9 @@ class Changes(nn.Module):
 
     def right(self, memory: Tensor, after: Tensor) -> Tensor:
         """Which changes explain what memory (B, 128) became, bool (B, n, M)."""
-        off = (self.options(memory) ^ after.index_select(1, self.bytes)[..., None]) & self.bits[:, None]
+        off = (self.options(memory, after) ^ after.index_select(1, self.bytes)[..., None]) & self.bits[
+            :, None
+        ]
         return (off == 0) & self.there
 
 

@@ -8,7 +8,7 @@ of, from nearly all. So they are told later, and agree with what was drawn.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import torch
@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from atari_dream.console.causes import Circuit
-from atari_dream.console.changes import Change
+from atari_dream.console.changes import Change, turned_by
 from atari_dream.console.mechanics import BITS, Mechanics, bits_of
 from atari_dream.console.multiples import BYTES
+from atari_dream.errors import UsageError
 from atari_dream.layers import ActionEmbedding, silu
 
-_SIZES, _SMALLER, _ACTED = (12, 28, 56), 4, 16
-"""Causes up to which circuits are side by side; by how much the units of the smallest are fewer; numbers that tell of
-the action."""
+_SIZES, WIDTHS, _ACTED = (12, 28, 56), (40, 160, 160, 160), 16
+"""Causes up to which circuits are side by side, and the units of these and of larger ones; numbers that tell of the
+action."""
 _AT_ONCE = 32
 """Lanes in each product of matrices on a CPU, so that their bits do not depend on how many there are."""
 
@@ -35,9 +36,10 @@ class Circuits(Mechanics):
         told: Changes of each byte, as `find_changes` has them.
         frame_skip: Emulator frames in an action.
         circuits: Which bytes are told together, and by what: each byte that may change is in one. Causes past 127 are
-            of what memory becomes: such a circuit is told once those are drawn, so no byte may come of itself so.
-        width: Units of a circuit of many causes.
-        blocks: Its residual blocks.
+            of what memory becomes: such a circuit is told once those are drawn, so no byte may come of itself so. What
+            speeds move that turn is told after these.
+        widths: Units of a circuit of up to 12, 28, 56 and more causes.
+        blocks: Its residual blocks; those of the smallest have one.
         idle: Bytes that nothing comes of, which count little.
     """
 
@@ -48,19 +50,19 @@ class Circuits(Mechanics):
         told: list[list[Change]],
         frame_skip: int,
         circuits: Sequence[Circuit],
-        width: int = 160,
+        widths: Sequence[int] = WIDTHS,
         blocks: int = 2,
         idle: Sequence[int] = (),
     ) -> None:
         super().__init__(told, idle)
-        stage = _stages(circuits)
+        stage = _stages(circuits, turned_by(told))
         kinds: dict[tuple[int, int], list[Circuit]] = {}
         for circuit in circuits:
             kinds.setdefault((stage[circuit[0][0]], bisect_left(_SIZES, len(circuit[1]))), []).append(circuit)
         ordered = sorted(kinds.items())
         counts = self.changes.counts
         banks = [
-            Bank(alike, counts, frame_skip, width if size else width // _SMALLER, blocks if size else 1)
+            Bank(alike, counts, frame_skip, widths[size], blocks if size else 1)
             for (_, size), alike in ordered
         ]
         self.stages = nn.ModuleList(
@@ -86,10 +88,11 @@ class Circuits(Mechanics):
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it, drawn stage by stage."""
-        options = self.changes.options(memory)
-        astray = self._astray(options)
         after, told = memory, []
-        for banks in self.stages:
+        for stage, banks in enumerate(self.stages):
+            if not stage or self.changes.turns:
+                options = self.changes.options(memory, after)
+                astray = self._astray(options)
             told.append(self._told(banks, torch.cat([memory, after], 1), action))
             after = self._drawn(self._placed(told), memory, options, astray, noise)
         return after
@@ -124,14 +127,20 @@ class Circuits(Mechanics):
         return torch.tensor(list(chain.from_iterable(places)))
 
 
-def _stages(circuits: Sequence[Circuit]) -> dict[int, int]:
-    """When each byte is told: at first, or after all that it comes of once they are told themselves."""
+def _stages(circuits: Sequence[Circuit], turned: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """When each byte is told: at first, or after all that it comes of, or is moved by, once they are told."""
     stage = {byte: 0 for tells, _ in circuits for byte in tells}
     for _ in circuits:
+        known = dict(stage)
         for tells, causes in circuits:
-            late = [stage.get(cause - BYTES, 0) + 1 for cause in causes if cause >= BYTES]
-            stage.update(dict.fromkeys(tells, max(late, default=0)))
-    return stage
+            awaited = [cause - BYTES for cause in causes if cause >= BYTES]
+            awaited += [speed for byte in tells for speed in turned.get(byte, ())]
+            last = max((known.get(byte, 0) for byte in awaited), default=-1)
+            stage.update(dict.fromkeys(tells, last + 1))
+        if stage == known:
+            return stage
+    ring = sorted(byte for byte in stage if stage[byte] != known[byte])
+    raise UsageError(f"circuits of bytes {ring} come of what each other become: none can be told first")
 
 
 def _told_by(banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:

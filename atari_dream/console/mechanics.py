@@ -106,7 +106,7 @@ class Mechanics(nn.Module, ABC):
             action: uint8 (B, frame_skip).
             noise: Standard Gumbel numbers, (B, M); bytes share them. With zeros the likeliest is drawn.
         """
-        options = self.changes.options(memory)
+        options = self.changes.options(memory, memory)
         return self._drawn(self(memory, action), memory, options, self._astray(options), noise)
 
     def _drawn(

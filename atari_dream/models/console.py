@@ -21,7 +21,7 @@ from atari_dream.console.bands import find_bands
 from atari_dream.console.branches import Play
 from atari_dream.console.causes import Circuit
 from atari_dream.console.changes import ADD, BYTES, find_changes
-from atari_dream.console.circuits import Circuits
+from atari_dream.console.circuits import WIDTHS, Circuits
 from atari_dream.console.crowds import find_crowds
 from atari_dream.console.hues import Hues, find_hues
 from atari_dream.console.looks import Looks
@@ -71,8 +71,8 @@ class Console(Predictor):
         idle: Bytes that nothing comes of, `console.causes.Causes.idle`: little is made of them.
         circuits: Which bytes are told together, and by what, `console.causes.Causes.circuits`. With none, one network,
             of `width` and `blocks`, sees all and tells all.
-        circuit_width: Units of the network of a circuit.
-        circuit_blocks: Its residual blocks.
+        circuit_widths: Units of the network of a circuit of up to 12, 28, 56 and more causes.
+        circuit_blocks: Its residual blocks; those of the smallest have one.
     """
 
     context = 16
@@ -99,7 +99,7 @@ class Console(Predictor):
         hues: Sequence[Sequence[int]] = (),
         idle: Sequence[int] = (),
         circuits: Sequence[Circuit] = (),
-        circuit_width: int = 160,
+        circuit_widths: Sequence[int] = WIDTHS,
         circuit_blocks: int = 2,
     ) -> None:
         super().__init__(domain)
@@ -109,7 +109,7 @@ class Console(Predictor):
             for across, down, *shown in places or _NOWHERE
         ]
         self.mechanics: Mechanics = (
-            Circuits(told, domain.frame_skip, circuits, circuit_width, circuit_blocks, idle)
+            Circuits(told, domain.frame_skip, circuits, circuit_widths, circuit_blocks, idle)
             if circuits
             else Trunk(told, domain.frame_skip, width, blocks, idle)
         )
