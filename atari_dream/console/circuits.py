@@ -9,14 +9,14 @@ of, from nearly all. So they are told later, and agree with what was drawn.
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from atari_dream.console.causes import Circuit
-from atari_dream.console.changes import Change, turned_by
+from atari_dream.console.changes import Change, Changes, turned_by
 from atari_dream.console.mechanics import BITS, Mechanics, bits_of
 from atari_dream.console.multiples import BYTES
 from atari_dream.errors import UsageError
@@ -43,7 +43,7 @@ class Circuits(Mechanics):
         idle: Bytes that nothing comes of, which count little.
     """
 
-    place: Tensor
+    order: Tensor
 
     def __init__(
         self,
@@ -56,22 +56,20 @@ class Circuits(Mechanics):
     ) -> None:
         super().__init__(told, idle)
         stage = _stages(circuits, turned_by(told))
-        kinds: dict[tuple[int, int], list[Circuit]] = {}
-        for circuit in circuits:
-            kinds.setdefault((stage[circuit[0][0]], bisect_left(_SIZES, len(circuit[1]))), []).append(circuit)
-        ordered = sorted(kinds.items())
-        counts = self.changes.counts
-        banks = [
-            Bank(alike, counts, frame_skip, widths[size], blocks if size else 1)
-            for (_, size), alike in ordered
-        ]
-        self.stages = nn.ModuleList(
-            nn.ModuleList(bank for bank, ((at, _), _) in zip(banks, ordered, strict=True) if at == now)
-            for now in sorted({at for at, _ in kinds})
-        )
-        self._numbers = sum(bank.outputs * len(bank.causes) for bank in banks)
-        places = self._places(banks, [alike for _, alike in ordered])
-        self.register_buffer("place", places, persistent=False)
+        self.stages, self.drawn = nn.ModuleList(), nn.ModuleList()
+        for now in sorted(set(stage.values())):
+            kinds: dict[int, list[Circuit]] = {}
+            for circuit in circuits:
+                if stage[circuit[0][0]] == now:
+                    kinds.setdefault(bisect_left(_SIZES, len(circuit[1])), []).append(circuit)
+            banks = [
+                Bank(kinds[size], self.changes.counts, frame_skip, widths[size], blocks if size else 1)
+                for size in sorted(kinds)
+            ]
+            drawn = [each if stage.get(byte) == now else each[:1] for byte, each in enumerate(told)]
+            self.stages.append(nn.ModuleList(banks))
+            self.drawn.append(_Drawn(drawn, banks, [kinds[size] for size in sorted(kinds)]))
+        self.register_buffer("order", self._order(), persistent=False)
 
     def forward(self, memory: Tensor, action: Tensor, after: Tensor | None = None) -> Tensor:
         """Logits (B, total) of the changes.
@@ -81,27 +79,30 @@ class Circuits(Mechanics):
             action: uint8 (B, frame_skip).
             after: What memory becomes, uint8 (B, 128). Of what is told later nothing is known without it.
         """
-        if after is None:
-            return self._placed([self._told(self.stages[0], memory, action)])
-        held = torch.cat([memory, after], 1)
-        return self._placed([self._told(banks, held, action) for banks in self.stages])
+        held, known = (memory, 1) if after is None else (torch.cat([memory, after], 1), len(self.stages))
+        parts = zip(self.stages[:known], self.drawn[:known], strict=True)
+        every = torch.cat([drawn(self._told(banks, held, action)) for banks, drawn in parts], 1)
+        return functional.pad(every, (0, len(self.order) - every.shape[1])).index_select(1, self.order)
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it, drawn stage by stage."""
-        after, told = memory, []
-        for stage, banks in enumerate(self.stages):
-            if not stage or self.changes.turns:
-                options = self.changes.options(memory, after)
-                astray = self._astray(options)
-            told.append(self._told(banks, torch.cat([memory, after], 1), action))
-            after = self._drawn(self._placed(told), memory, options, astray, noise)
+        after = memory
+        for banks, drawn in zip(self.stages, self.drawn, strict=True):
+            logits = drawn(self._told(banks, torch.cat([memory, after], 1), action))
+            after = self._drawn(cast(_Drawn, drawn).changes, logits, memory, after, noise)
         return after
 
-    def _placed(self, told: list[Tensor]) -> Tensor:
-        """Logits (B, total) by what the first stages tell; what is told later is not known."""
-        every = torch.cat(told, 1)
-        missing = self._numbers - every.shape[1]
-        return functional.pad(every, (0, missing)).index_select(1, self.place).float()
+    def _order(self) -> Tensor:
+        """Where the changes of each byte are among those of one stage after the other, int64 (total,)."""
+        first: dict[int, int] = {}
+        begun = 0
+        for drawn in self.drawn:
+            for byte, count in cast(_Drawn, drawn).changes.counts.items():
+                if count > 1:
+                    first[byte] = begun
+                begun += count
+        counts = self.changes.counts.items()
+        return torch.tensor([first.get(byte, 0) + place for byte, count in counts for place in range(count)])
 
     def _told(self, banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:
         """What banks tell, (B, n), by memory, uint8 (B, m), and action, uint8 (B, frame_skip)."""
@@ -113,18 +114,6 @@ class Circuits(Mechanics):
         action = torch.cat([action, action.new_zeros(missing, action.shape[1])])
         pieces = zip(memory.split(_AT_ONCE), action.split(_AT_ONCE), strict=True)
         return torch.cat([_told_by(banks, *piece) for piece in pieces])[:lanes]
-
-    def _places(self, banks: list["Bank"], circuits: list[list[Circuit]]) -> Tensor:
-        """Where the changes of each byte that may change are among what banks tell, int64 (total,)."""
-        counts, first, begun = self.changes.counts, {}, 0
-        for bank, alike in zip(banks, circuits, strict=True):
-            for tells, _ in alike:
-                at = begun
-                for byte in tells:
-                    first[byte], at = at, at + counts[byte]
-                begun += bank.outputs
-        places = (range(first[byte], first[byte] + count) for byte, count in counts.items())
-        return torch.tensor(list(chain.from_iterable(places)))
 
 
 def _stages(circuits: Sequence[Circuit], turned: Mapping[int, Sequence[int]]) -> dict[int, int]:
@@ -146,6 +135,37 @@ def _stages(circuits: Sequence[Circuit], turned: Mapping[int, Sequence[int]]) ->
 def _told_by(banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:
     told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in banks.children()]
     return torch.cat(told, 1)
+
+
+class _Drawn(nn.Module):
+    """What is told and drawn at once.
+
+    Args:
+        told: Changes of each byte, one of what is told at other times.
+        banks: What tells them.
+        circuits: Those of each bank.
+    """
+
+    place: Tensor
+
+    def __init__(self, told: list[list[Change]], banks: list["Bank"], circuits: list[list[Circuit]]) -> None:
+        super().__init__()
+        self.changes = Changes(told)
+        first: dict[int, int] = {}
+        begun = 0
+        for bank, alike in zip(banks, circuits, strict=True):
+            for tells, _ in alike:
+                at = begun
+                for byte in tells:
+                    first[byte], at = at, at + len(told[byte])
+                begun += bank.outputs
+        counts = self.changes.counts.items()
+        place = [first.get(byte, 0) + place for byte, count in counts for place in range(count)]
+        self.register_buffer("place", torch.tensor(place), persistent=False)
+
+    def forward(self, told: Tensor) -> Tensor:
+        """Logits of the changes, (B, total), of what banks tell, (B, n)."""
+        return told.index_select(1, self.place).float()
 
 
 class Bank(nn.Module):

@@ -106,37 +106,37 @@ class Mechanics(nn.Module, ABC):
             action: uint8 (B, frame_skip).
             noise: Standard Gumbel numbers, (B, M); bytes share them. With zeros the likeliest is drawn.
         """
-        options = self.changes.options(memory, memory)
-        return self._drawn(self(memory, action), memory, options, self._astray(options), noise)
+        return self._drawn(self.changes, self(memory, action), memory, memory, noise)
 
     def _drawn(
-        self, logits: Tensor, memory: Tensor, options: Tensor, astray: Tensor, noise: Tensor
+        self, changes: Changes, logits: Tensor, memory: Tensor, after: Tensor, noise: Tensor
     ) -> Tensor:
-        """Memory, uint8 (B, 128), after changes that are drawn by logits, (B, total), and noise, (B, M).
+        """Memory, uint8 (B, 128), after more of its changes are drawn.
 
         Args:
-            logits: (B, total).
-            memory: uint8 (B, 128).
-            options: What it becomes under each change, uint8 (B, n, M).
-            astray: Which of them are never drawn, bool (B, n, M).
-            noise: (B, M).
+            changes: Those that are drawn.
+            logits: Of them, (B, total).
+            memory: Before the step, uint8 (B, 128).
+            after: With what is drawn already, uint8 (B, 128).
+            noise: (B, M), for at least as many changes as a row has.
         """
-        logits = self.changes.spread(logits).masked_fill(astray, -torch.inf)
+        options = changes.options(memory, after)
+        logits = changes.spread(logits).masked_fill(self._astray(changes, options), -torch.inf)
         likely = logits >= logits.amax(-1, keepdim=True) + _UNLIKELY
-        drawn = logits.masked_fill(~likely, -torch.inf) + noise[:, None]
-        return self.changes.change(memory, options, drawn.argmax(-1))
+        drawn = logits.masked_fill(~likely, -torch.inf) + noise[:, None, : changes.most]
+        return changes.change(after, options, drawn.argmax(-1))
 
     def witness(self, memory: Tensor) -> None:
         """Remembers what bytes held, by memory, uint8 (N, 128)."""
         value = torch.arange(BYTES, device=memory.device) * VALUES + memory
         self.held.view(-1).index_fill_(0, value.flatten(), True)
 
-    def _astray(self, options: Tensor) -> Tensor:
+    def _astray(self, changes: Changes, options: Tensor) -> Tensor:
         """Which options, uint8 (B, n, M), bytes were never seen to hold, bool; none where all are so, or of halves."""
-        value = self.changes.bytes[:, None] * VALUES + options
+        value = changes.bytes[:, None] * VALUES + options
         astray = ~self.held.flatten().index_select(0, value.flatten()).view(options.shape)
-        astray = astray & self.changes.whole[:, None]
-        return astray & ~(astray | ~self.changes.there).all(-1, keepdim=True)
+        astray = astray & changes.whole[:, None]
+        return astray & ~(astray | ~changes.there).all(-1, keepdim=True)
 
 
 class Trunk(Mechanics):
