@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from atari_dream import noise
-from atari_dream.console.changes import ADD, SET, TIMES, Change
+from atari_dream.console.changes import ADD, HIGH, LOW, SET, TIMES, Change
 from atari_dream.console.circuits import Circuits
 from atari_dream.console.multiples import Multiple
 from atari_dream.errors import UsageError
@@ -128,3 +128,17 @@ def test_what_a_speed_moves_that_turns_is_told_after_it() -> None:
     assert torch.equal(after[:, 3], memory[:, 3] + 2 * after[:, 5] + 1)
     with pytest.raises(UsageError, match=r"bytes \[3, 5\] come of what each other become"):
         Circuits(told, 4, [([3, 5], [3, 5])])
+
+
+def test_halves_of_a_byte_do_not_shift_what_is_told_beside_it() -> None:
+    told: list[list[Change]] = [[(ADD, 0)] for _ in range(128)]
+    told[3] = [(ADD, 0), (LOW, 1), (LOW, 2), (HIGH, 16)]
+    told[5] = [(ADD, 0), (ADD, 7)]
+    circuits = Circuits(told, 4, [([3, 5], [3, 5])]).requires_grad_(False)
+    (bank,) = (bank for banks in circuits.stages for bank in banks)
+    bank.leave.bias[0, 0] = torch.arange(7.0)
+    assert circuits(*drawn(1)).tolist() == [list(range(7))]
+    circuits.held.fill_(True)
+    memory, action = drawn(9)
+    after = circuits.step(memory, action, torch.zeros(9, circuits.changes.most))
+    assert torch.equal(after[:, 5], memory[:, 5] + 7) and (after[:, 3] == 18).all()

@@ -157,7 +157,7 @@ class _Drawn(nn.Module):
             for tells, _ in alike:
                 at = begun
                 for byte in tells:
-                    first[byte], at = at, at + len(told[byte])
+                    first[byte], at = at, at + self.changes.counts[byte]
                 begun += bank.outputs
         counts = self.changes.counts.items()
         place = [first.get(byte, 0) + place for byte, count in counts for place in range(count)]
