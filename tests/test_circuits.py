@@ -111,6 +111,7 @@ def test_circuits_in_a_ring_are_refused() -> None:
     with pytest.raises(UsageError, match=r"bytes \[3, 5, 9\] come of what each other become"):
         Circuits(told, 4, ring)
     Circuits(told, 4, [*ring[:2], ([9], [9, 3])])
+    Circuits(told, 4, [([3], [5, 128 + 5])])
 
 
 def test_what_a_speed_moves_that_turns_is_told_after_it() -> None:

@@ -119,7 +119,7 @@ class Circuits(Mechanics):
 def _stages(circuits: Sequence[Circuit], turned: Mapping[int, Sequence[int]]) -> dict[int, int]:
     """When each byte is told: at first, or after all that it comes of, or is moved by, once they are told."""
     stage = {byte: 0 for tells, _ in circuits for byte in tells}
-    for _ in circuits:
+    for _ in range(len(circuits) + 1):
         known = dict(stage)
         for tells, causes in circuits:
             awaited = [cause - BYTES for cause in causes if cause >= BYTES]
