@@ -106,3 +106,10 @@ def test_a_byte_of_which_nothing_comes_is_told_by_others() -> None:
     share[5, [3, 5, 128]] = 1
     told = Causes([3, 4, 5], share).circuits([3, 4, 5])
     assert told == [([5], [5]), ([3], [5, 128 + 5]), ([4], [0, 128])]
+
+
+def test_what_a_speed_moves_that_turns_comes_of_what_the_speed_becomes() -> None:
+    """Byte 5, a speed, moves byte 3; both show, and come of the same bytes."""
+    share = np.zeros((128, 129))
+    share[5, [3, 5, 128]] = share[3, [3, 128]] = 1
+    assert Causes([3, 5], share).circuits([3, 5], {3: [5]}) == [([5], [5]), ([3], [3, 5, 128 + 5])]

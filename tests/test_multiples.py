@@ -175,7 +175,7 @@ def test_what_turns_within_a_step_moves_by_both_its_speeds() -> None:
     changes = Changes(told)
     right = changes.right(memory, became)
     moved = changes.bytes != SPEED
-    assert changes.turns and right.any(-1)[:, moved].all()
+    assert changes.multiples is not None and changes.multiples.turns and right.any(-1)[:, moved].all()
     chosen = changes.change(memory, changes.options(memory, became), right.int().argmax(-1))
     assert torch.equal(chosen[:, FINE:], became[:, FINE:])
 

@@ -68,11 +68,10 @@ class Causes(NamedTuple):
         idle = [byte for byte in told if byte not in known]
         moved = [byte for byte in told if byte in known and byte in turned]
         others = [byte for byte in told if byte in known and byte not in turned]
-        speeds = {byte: {RAM_SIZE + speed for speed in turned[byte]} for byte in moved}
         return [
             *self._merged(others, known),
             *(
-                (tells, [*causes, *sorted(set().union(*map(speeds.__getitem__, tells)))])
+                (tells, [*causes, *sorted({RAM_SIZE + speed for byte in tells for speed in turned[byte]})])
                 for tells, causes in self._merged(moved, known)
             ),
             *(

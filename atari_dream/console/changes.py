@@ -208,11 +208,6 @@ class Changes(nn.Module):
         for name, part in parts.items():
             self.register_buffer(name, part, persistent=False)
 
-    @property
-    def turns(self) -> bool:
-        """Whether some bytes are told by what others become."""
-        return self.multiples is not None and self.multiples.turns
-
     def options(self, memory: Tensor, after: Tensor) -> Tensor:
         """What each byte that may change becomes under each of its changes, uint8 (B, n, M).
 
@@ -256,9 +251,8 @@ class Changes(nn.Module):
 
     def right(self, memory: Tensor, after: Tensor) -> Tensor:
         """Which changes explain what memory (B, 128) became, bool (B, n, M)."""
-        off = (self.options(memory, after) ^ after.index_select(1, self.bytes)[..., None]) & self.bits[
-            :, None
-        ]
+        became = after.index_select(1, self.bytes)[..., None]
+        off = (self.options(memory, after) ^ became) & self.bits[:, None]
         return (off == 0) & self.there
 
 

@@ -225,9 +225,7 @@ def _turns_of(
 ) -> list[Multiple]:
     """Turns of speeds that explain what has moved a byte, where no multiple does. Their factors add up to `steps`."""
     moved = after[:, byte] - before[:, byte]
-    left = np.all([moved != multiple.added(before, after) % VALUES for multiple in found], axis=0) & (
-        moved != 0
-    )
+    left = np.all([moved != 0, *(moved != each.added(before, after) % VALUES for each in found)], axis=0)
     fewest = max(_FEWEST // 2, _TURNED * len(left))
     turns: list[Multiple] = []
     while left.sum() >= fewest and len(turns) < _TURNS:
