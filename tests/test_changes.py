@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from atari_dream.console.changes import ADD, FLIP, HIGH, LOW, Changes, find_changes
+from atari_dream.console.changes import ADD, FLIP, HIGH, LOW, SET, TIMES, Changes, find_changes
+from atari_dream.console.multiples import Multiple
 from atari_dream.emulator import Emulator
 
 STEPS = 400
@@ -68,6 +69,22 @@ def test_what_nothing_explains_costs_nothing(changes: Changes, memory: np.ndarra
     assert nll < changes.nll(logits, before, before).sum()
     nll.backward()
     assert logits.grad is not None and logits.grad.isfinite().all() and logits.grad.any()
+
+
+def test_of_a_number_what_comes_nearest_is_right_where_nothing_explains_it() -> None:
+    told = [[(ADD, 0)] for _ in range(128)]
+    told[5] = [(ADD, 0), (SET, 250), (TIMES, Multiple(6, 2, 0).amount)]
+    changes = Changes(told)
+    memory = torch.zeros(2, 128, dtype=torch.uint8)
+    memory[:, 5], memory[:, 6] = 100, 20
+    after = memory.clone()
+    after[:, 5] = torch.tensor(
+        [143, 3]
+    )  # 140 is next to the first; 250 is 9 from the other, the other way round
+    logits = torch.zeros(2, changes.total, requires_grad=True)
+    changes.nll(logits, memory, after).sum().backward()
+    assert logits.grad is not None
+    assert changes.spread(-logits.grad)[:, 0].argmax(1).tolist() == [2, 1]
 
 
 @pytest.mark.parametrize("game", ["pacman", "pinball", "qbert", "revenge", "space_invaders"])

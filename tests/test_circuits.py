@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from atari_dream import noise
+from atari_dream.console.around import Course, Thing
 from atari_dream.console.changes import ADD, HIGH, LOW, SET, TIMES, Change
 from atari_dream.console.circuits import Circuits
 from atari_dream.console.multiples import Multiple
@@ -143,3 +144,25 @@ def test_halves_of_a_byte_do_not_shift_what_is_told_beside_it() -> None:
     memory, action = drawn(9)
     after = circuits.step(memory, action, torch.zeros(9, circuits.changes.most))
     assert torch.equal(after[:, 5], memory[:, 5] + 7) and (after[:, 3] == 18).all()
+
+
+def test_circuits_that_come_of_where_a_thing_is_and_heads_see_what_is_around_it() -> None:
+    told: list[list[Change]] = [
+        [(ADD, 0), (ADD, 1)] if byte in (3, 5, 9) else [(ADD, 0)] for byte in range(128)
+    ]
+    thing = Thing(Course(20, 21, 22, 3, 23, 7), Course(24, 25, 26, 3, 23, 6))
+    heads = [20, 21, 22, 23, 24, 25, 26]
+    seen = [([3], [3, *heads]), ([5], [5, *heads[:-1]]), ([9], [9, *heads])]
+    torch.manual_seed(0)
+    circuits = Circuits(told, 4, seen, idle=[9], things=[thing])
+    for part in circuits.parameters():
+        torch.nn.init.normal_(part, std=0.2)
+    memory, action = drawn(70)
+    with torch.no_grad():
+        first, lanes = circuits(memory, action), circuits(memory[:3], action[:3])
+        for table in circuits.around.tables:
+            table += 1.0
+        other = circuits(memory, action)
+    assert torch.equal(first[:3], lanes)
+    moved = (circuits.changes.spread(first) != circuits.changes.spread(other)).any(2).any(0)
+    assert set(circuits.changes.bytes[moved].tolist()) == {3}

@@ -61,6 +61,7 @@ def test_its_survey_finds_the_player_and_is_the_same_every_time(
     assert told == Console.survey(plays)
     assert any((place.across.byte, place.down.byte) == (PLAYER_X, PLAYER_Y) for place in told["places"])
     assert {PLAYER_X, PLAYER_Y} <= set(told["lively"]) and len(told["changes"][PLAYER_X]) > 1
+    assert {PLAYER_X, PLAYER_Y} in [thing.bytes for thing in told["things"]]
 
 
 def test_play_in_which_nothing_moves_has_no_places(plays: list[Play]) -> None:

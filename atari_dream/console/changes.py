@@ -170,6 +170,7 @@ class Changes(nn.Module):
     there: Tensor
     values: Tensor
     places: Tensor
+    numbers: Tensor
     bits: Tensor
     whole: Tensor
     ends: Tensor
@@ -204,6 +205,7 @@ class Changes(nn.Module):
             "ends": ends,
             "lively": torch.tensor(lively),
             "places": torch.tensor(places, dtype=torch.int64),
+            "numbers": torch.tensor(sorted({place // self.most for place in places}), dtype=torch.int64),
         }
         for name, part in parts.items():
             self.register_buffer(name, part, persistent=False)
@@ -237,7 +239,10 @@ class Changes(nn.Module):
         return memory.index_copy(1, self.lively, become)
 
     def nll(self, logits: Tensor, memory: Tensor, after: Tensor) -> Tensor:
-        """Nats of what each byte became, (B, n), from logits (B, total). What no change explains costs nothing.
+        """Nats of what each byte became, (B, n), from logits (B, total).
+
+        What no change explains costs nothing, but where multiples of others are added: there what comes nearest is
+        right, as a speed that is a little off does little harm.
 
         Args:
             logits: (B, total).
@@ -245,7 +250,7 @@ class Changes(nn.Module):
             after: What it became, uint8 (B, 128).
         """
         odds = self.spread(logits).log_softmax(-1)
-        right = self.right(memory, after)
+        right = self._nearly_right(memory, after)
         told = odds.masked_fill(~right, _NEVER).logsumexp(-1)
         return -torch.where(right.any(-1), told, 0.0)
 
@@ -254,6 +259,20 @@ class Changes(nn.Module):
         became = after.index_select(1, self.bytes)[..., None]
         off = (self.options(memory, after) ^ became) & self.bits[:, None]
         return (off == 0) & self.there
+
+    def _nearly_right(self, memory: Tensor, after: Tensor) -> Tensor:
+        """The same, and of a number that no change explains, which come nearest."""
+        right = self.right(memory, after)
+        if not len(self.numbers):
+            return right
+        off = self.options(memory, after).index_select(1, self.numbers).int()
+        off = off - after.index_select(1, self.bytes.index_select(0, self.numbers)).int()[..., None]
+        apart = torch.minimum(off % VALUES, -off % VALUES).masked_fill(
+            ~self.there.index_select(0, self.numbers), VALUES
+        )
+        found = right.index_select(1, self.numbers)
+        nearest = torch.where(found.any(-1, keepdim=True), found, apart == apart.amin(-1, keepdim=True))
+        return right.index_copy(1, self.numbers, nearest)
 
 
 def _rows_of(told: list[Change]) -> list[tuple[int, list[Change]]]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from atari_dream.console.around import Around, Thing
 from atari_dream.console.causes import Circuit
 from atari_dream.console.changes import Change, Changes, turned_by
 from atari_dream.console.mechanics import BITS, Mechanics, bits_of
@@ -41,6 +42,7 @@ class Circuits(Mechanics):
         widths: Units of a circuit of up to 12, 28, 56 and more causes.
         blocks: Its residual blocks; those of the smallest have one.
         idle: Bytes that nothing comes of, which count little.
+        things: What has a place: a circuit that comes of where one is, and heads, sees what is around it.
     """
 
     order: Tensor
@@ -53,22 +55,33 @@ class Circuits(Mechanics):
         widths: Sequence[int] = WIDTHS,
         blocks: int = 2,
         idle: Sequence[int] = (),
+        things: Sequence[Thing] = (),
     ) -> None:
         super().__init__(told, idle)
+        self.around, self.idle = Around(things, frame_skip), frozenset(idle)
         stage = _stages(circuits, turned_by(told))
         self.stages, self.drawn = nn.ModuleList(), nn.ModuleList()
         for now in sorted(set(stage.values())):
-            kinds: dict[int, list[Circuit]] = {}
+            kinds: dict[tuple[int, tuple[int, ...]], list[Circuit]] = {}
             for circuit in circuits:
                 if stage[circuit[0][0]] == now:
-                    kinds.setdefault(bisect_left(_SIZES, len(circuit[1])), []).append(circuit)
+                    kinds.setdefault(self._kind(circuit), []).append(circuit)
+            alike = sorted(kinds.items())
             banks = [
-                Bank(kinds[size], self.changes.counts, frame_skip, widths[size], blocks if size else 1)
-                for size in sorted(kinds)
+                Bank(
+                    each,
+                    self.changes.counts,
+                    frame_skip,
+                    widths[size],
+                    blocks if size else 1,
+                    sees,
+                    self.around.outputs,
+                )
+                for (size, sees), each in alike
             ]
             drawn = [each if stage.get(byte) == now else each[:1] for byte, each in enumerate(told)]
             self.stages.append(nn.ModuleList(banks))
-            self.drawn.append(_Drawn(drawn, banks, [kinds[size] for size in sorted(kinds)]))
+            self.drawn.append(_Drawn(drawn, banks, [each for _, each in alike]))
         self.register_buffer("order", self._order(), persistent=False)
 
     def forward(self, memory: Tensor, action: Tensor, after: Tensor | None = None) -> Tensor:
@@ -81,16 +94,27 @@ class Circuits(Mechanics):
         """
         held, known = (memory, 1) if after is None else (torch.cat([memory, after], 1), len(self.stages))
         parts = zip(self.stages[:known], self.drawn[:known], strict=True)
-        every = torch.cat([drawn(self._told(banks, held, action)) for banks, drawn in parts], 1)
+        around = self.around(memory)
+        every = torch.cat([drawn(self._told(banks, held, action, around)) for banks, drawn in parts], 1)
         return functional.pad(every, (0, len(self.order) - every.shape[1])).index_select(1, self.order)
 
     def step(self, memory: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """Memory after an action, uint8 (B, 128), as `Mechanics.step` has it, drawn stage by stage."""
-        after = memory
+        after, around = memory, self.around(memory)
         for banks, drawn in zip(self.stages, self.drawn, strict=True):
-            logits = drawn(self._told(banks, torch.cat([memory, after], 1), action))
+            logits = drawn(self._told(banks, torch.cat([memory, after], 1), action, around))
             after = self._drawn(cast(_Drawn, drawn).changes, logits, memory, after, noise)
         return after
+
+    def _kind(self, circuit: Circuit) -> tuple[int, tuple[int, ...]]:
+        """Which size a circuit has, and around which things it sees; one of idle bytes sees none."""
+        tells, causes = circuit
+        sees = [
+            which
+            for which, thing in enumerate(self.around.things)
+            if thing.bytes <= {*causes} and not self.idle.issuperset(tells)
+        ]
+        return bisect_left(_SIZES, len(causes)), tuple(sees)
 
     def _order(self) -> Tensor:
         """Where the changes of each byte are among those of one stage after the other, int64 (total,)."""
@@ -104,15 +128,15 @@ class Circuits(Mechanics):
         counts = self.changes.counts.items()
         return torch.tensor([first.get(byte, 0) + place for byte, count in counts for place in range(count)])
 
-    def _told(self, banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:
-        """What banks tell, (B, n), by memory, uint8 (B, m), and action, uint8 (B, frame_skip)."""
+    def _told(self, banks: nn.Module, *given: Tensor) -> Tensor:
+        """What banks tell, (B, n), by what each of them takes, (B, ...)."""
+        memory = given[0]
         if torch.is_grad_enabled() or memory.is_cuda:
-            return _told_by(banks, memory, action)
+            return _told_by(banks, *given)
         lanes = len(memory)
         missing = -lanes % _AT_ONCE
-        memory = torch.cat([memory, memory.new_zeros(missing, memory.shape[1])])
-        action = torch.cat([action, action.new_zeros(missing, action.shape[1])])
-        pieces = zip(memory.split(_AT_ONCE), action.split(_AT_ONCE), strict=True)
+        padded = (torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) for part in given)
+        pieces = zip(*(part.split(_AT_ONCE) for part in padded), strict=True)
         return torch.cat([_told_by(banks, *piece) for piece in pieces])[:lanes]
 
 
@@ -132,8 +156,8 @@ def _stages(circuits: Sequence[Circuit], turned: Mapping[int, Sequence[int]]) ->
     raise UsageError(f"circuits of bytes {ring} come of what each other become: none can be told first")
 
 
-def _told_by(banks: nn.Module, memory: Tensor, action: Tensor) -> Tensor:
-    told = [bank(memory, action).transpose(0, 1).flatten(1) for bank in banks.children()]
+def _told_by(banks: nn.Module, *given: Tensor) -> Tensor:
+    told = [bank(*given).transpose(0, 1).flatten(1) for bank in banks.children()]
     return torch.cat(told, 1)
 
 
@@ -177,6 +201,8 @@ class Bank(nn.Module):
         frame_skip: Emulator frames in an action.
         width: Units of each.
         blocks: Residual blocks.
+        sees: Of which things they see what is around them.
+        around: Numbers that tell what is around one.
 
     Attributes:
         outputs: Numbers that each circuit tells.
@@ -185,30 +211,47 @@ class Bank(nn.Module):
     causes: Tensor
 
     def __init__(
-        self, circuits: Sequence[Circuit], counts: dict[int, int], frame_skip: int, width: int, blocks: int
+        self,
+        circuits: Sequence[Circuit],
+        counts: dict[int, int],
+        frame_skip: int,
+        width: int,
+        blocks: int,
+        sees: Sequence[int] = (),
+        around: int = 0,
     ) -> None:
         super().__init__()
+        self.sees = list(sees)
         most = max(len(causes) for _, causes in circuits)
         self.outputs = max(sum(counts[byte] for byte in tells) for tells, _ in circuits)
         padded = [[*causes, *[-1] * (most - len(causes))] for _, causes in circuits]
         self.register_buffer("causes", torch.tensor(padded), persistent=False)
         self.act = ActionEmbedding(frame_skip, _ACTED)
-        self.enter = Abreast(len(circuits), BITS * most + _ACTED, width)
+        told = _ACTED + len(sees) * around
+        self.enter = Abreast(len(circuits), BITS * most + told, width)
         self.blocks = nn.ModuleList(Abreast(len(circuits), width, width) for _ in range(blocks))
         self.leave = Abreast(len(circuits), width, self.outputs)
         with torch.no_grad():
             for part, (_, causes) in zip(self.enter.parts(), circuits, strict=True):
-                part[:, BITS * len(causes) : -_ACTED] = 0
+                part[:, BITS * len(causes) : -told] = 0
             self.leave.weight.zero_()
 
-    def forward(self, memory: Tensor, action: Tensor) -> Tensor:
-        """What each circuit tells, (n, B, outputs), by memory, uint8 (B, m), and action, uint8 (B, frame_skip)."""
+    def forward(self, memory: Tensor, action: Tensor, around: Tensor) -> Tensor:
+        """What each circuit tells, (n, B, outputs).
+
+        Args:
+            memory: uint8 (B, m).
+            action: uint8 (B, frame_skip).
+            around: What is around each thing, (B, M, n).
+        """
         circuits, most = self.causes.shape
         lanes = len(memory)
         held = torch.cat([memory, memory.new_zeros(lanes, 1)], 1).t()[self.causes.flatten()]
         bits = bits_of(held.view(circuits, most, lanes).transpose(1, 2).reshape(-1, most))
-        acted = self.act(action)[:, :, 0, 0].expand(circuits, -1, -1)
-        units = silu(self.enter(torch.cat([bits.view(circuits, lanes, -1), acted], 2)))
+        acted = torch.cat([self.act(action)[:, :, 0, 0], *(around[:, which] for which in self.sees)], 1)
+        units = silu(
+            self.enter(torch.cat([bits.view(circuits, lanes, -1), acted.expand(circuits, -1, -1)], 2))
+        )
         for block in self.blocks:
             units = units + silu(block(units))
         return self.leave(units)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from atari_dream import noise
 from atari_dream.canvas.cells import to_cells, to_frame
+from atari_dream.console.around import Course, Thing, find_things
 from atari_dream.console.bands import find_bands
 from atari_dream.console.branches import Play
 from atari_dream.console.causes import Circuit
@@ -73,6 +74,7 @@ class Console(Predictor):
             of `width` and `blocks`, sees all and tells all.
         circuit_widths: Units of the network of a circuit of up to 12, 28, 56 and more causes.
         circuit_blocks: Its residual blocks; those of the smallest have one.
+        things: What has a place, each two `console.around.Course`; see `survey`. Circuits see what is around them.
     """
 
     context = 16
@@ -101,6 +103,7 @@ class Console(Predictor):
         circuits: Sequence[Circuit] = (),
         circuit_widths: Sequence[int] = WIDTHS,
         circuit_blocks: int = 2,
+        things: Sequence[Sequence[Sequence[int]]] = (),
     ) -> None:
         super().__init__(domain)
         told = [[(kind, amount) for kind, amount in each] for each in changes] or [[(ADD, 0)]] * BYTES
@@ -108,8 +111,9 @@ class Console(Predictor):
             Place(Axis(*across), Axis(*down), *map(tuple, shown))
             for across, down, *shown in places or _NOWHERE
         ]
+        placed = [Thing(Course(*across), Course(*down)) for across, down in things]
         self.mechanics: Mechanics = (
-            Circuits(told, domain.frame_skip, circuits, circuit_widths, circuit_blocks, idle)
+            Circuits(told, domain.frame_skip, circuits, circuit_widths, circuit_blocks, idle, placed)
             if circuits
             else Trunk(told, domain.frame_skip, width, blocks, idle)
         )
@@ -245,8 +249,13 @@ class Console(Predictor):
         places = with_strays(shown, held, backdrop, places)
         sprites = Sprites(places, _MOST_LOOKS)
         sprites.learn(backdrop, [(torch.from_numpy(shown), torch.from_numpy(held))])
+        before, after = memory[:, :-1][played], memory[:, 1:][played]
+        changes = find_changes(before, after)
+        axes = [(place.across, place.down) for place in places]
+        pairs = [(across.byte, down.byte) for across, down in axes if across.slope and down.slope]
         return {
-            "changes": find_changes(memory[:, :-1][played], memory[:, 1:][played]),
+            "changes": changes,
+            "things": find_things(changes, before, after, pairs, play.actions.shape[-1]),
             "lively": np.flatnonzero((every != every[0]).any(0)).tolist() or [0],
             "places": places,
             "jitter": sprites.needed_jitter(torch.from_numpy(shown), torch.from_numpy(held)),
