@@ -58,9 +58,8 @@ def test_what_is_learnt_for_a_place_is_seen_by_what_is_there_or_heads_there() ->
     around = Around([Thing(ACROSS, DOWN)], FRAMES)
     memory = torch.zeros(3, 128, dtype=torch.uint8)
     memory[:, COLUMN], memory[:, ROW] = torch.tensor([60, 49, 90]), 80
-    memory[1, [24, TURN]] = torch.tensor(
-        [255, 128], dtype=torch.uint8
-    )  # 12 pixels to the right in four frames
+    # the second moves 12 pixels to the right in four frames
+    memory[1, [24, TURN]] = torch.tensor([255, 128], dtype=torch.uint8)
     seen = around(memory)
     assert seen.shape == (3, 1, around.outputs)
     seen[0].sum().backward()

@@ -78,9 +78,8 @@ def test_of_a_number_what_comes_nearest_is_right_where_nothing_explains_it() -> 
     memory = torch.zeros(2, 128, dtype=torch.uint8)
     memory[:, 5], memory[:, 6] = 100, 20
     after = memory.clone()
-    after[:, 5] = torch.tensor(
-        [143, 3]
-    )  # 140 is next to the first; 250 is 9 from the other, the other way round
+    # 140 is next to the first; 250 is 9 from the other, the other way round
+    after[:, 5] = torch.tensor([143, 3])
     logits = torch.zeros(2, changes.total, requires_grad=True)
     changes.nll(logits, memory, after).sum().backward()
     assert logits.grad is not None

@@ -95,8 +95,9 @@ class Around(nn.Module):
 
     def forward(self, memory: Tensor) -> Tensor:
         """What is learnt for where they are and will be, (B, M, n), by memory, uint8 (B, 128 or more)."""
-        none = torch.zeros(len(memory), 0, self.outputs, device=memory.device)
-        return torch.stack([self._near(thing, memory) for thing in self.things], 1) if self.things else none
+        if not self.things:
+            return torch.zeros(len(memory), 0, self.outputs, device=memory.device)
+        return torch.stack([self._near(thing, memory) for thing in self.things], 1)
 
     def _near(self, thing: Thing, memory: Tensor) -> Tensor:
         row = thing.down.at(memory, self.frames).clamp(0, HEIGHT - 1)

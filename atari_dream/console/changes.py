@@ -250,22 +250,24 @@ class Changes(nn.Module):
             after: What it became, uint8 (B, 128).
         """
         odds = self.spread(logits).log_softmax(-1)
-        right = self._nearly_right(memory, after)
+        right = self._nearly_right(self.options(memory, after), after)
         told = odds.masked_fill(~right, _NEVER).logsumexp(-1)
         return -torch.where(right.any(-1), told, 0.0)
 
     def right(self, memory: Tensor, after: Tensor) -> Tensor:
         """Which changes explain what memory (B, 128) became, bool (B, n, M)."""
-        became = after.index_select(1, self.bytes)[..., None]
-        off = (self.options(memory, after) ^ became) & self.bits[:, None]
+        return self._explain(self.options(memory, after), after)
+
+    def _explain(self, options: Tensor, after: Tensor) -> Tensor:
+        off = (options ^ after.index_select(1, self.bytes)[..., None]) & self.bits[:, None]
         return (off == 0) & self.there
 
-    def _nearly_right(self, memory: Tensor, after: Tensor) -> Tensor:
-        """The same, and of a number that no change explains, which come nearest."""
-        right = self.right(memory, after)
+    def _nearly_right(self, options: Tensor, after: Tensor) -> Tensor:
+        """Which options, (B, n, M), are what memory became, and of a number that none is, which come nearest."""
+        right = self._explain(options, after)
         if not len(self.numbers):
             return right
-        off = self.options(memory, after).index_select(1, self.numbers).int()
+        off = options.index_select(1, self.numbers).int()
         off = off - after.index_select(1, self.bytes.index_select(0, self.numbers)).int()[..., None]
         apart = torch.minimum(off % VALUES, -off % VALUES).masked_fill(
             ~self.there.index_select(0, self.numbers), VALUES

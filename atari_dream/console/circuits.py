@@ -58,14 +58,14 @@ class Circuits(Mechanics):
         things: Sequence[Thing] = (),
     ) -> None:
         super().__init__(told, idle)
-        self.around, self.idle = Around(things, frame_skip), frozenset(idle)
+        self.around = Around(things, frame_skip)
         stage = _stages(circuits, turned_by(told))
         self.stages, self.drawn = nn.ModuleList(), nn.ModuleList()
         for now in sorted(set(stage.values())):
             kinds: dict[tuple[int, tuple[int, ...]], list[Circuit]] = {}
             for circuit in circuits:
                 if stage[circuit[0][0]] == now:
-                    kinds.setdefault(self._kind(circuit), []).append(circuit)
+                    kinds.setdefault(_kind(circuit, things, idle), []).append(circuit)
             alike = sorted(kinds.items())
             banks = [
                 Bank(
@@ -106,16 +106,6 @@ class Circuits(Mechanics):
             after = self._drawn(cast(_Drawn, drawn).changes, logits, memory, after, noise)
         return after
 
-    def _kind(self, circuit: Circuit) -> tuple[int, tuple[int, ...]]:
-        """Which size a circuit has, and around which things it sees; one of idle bytes sees none."""
-        tells, causes = circuit
-        sees = [
-            which
-            for which, thing in enumerate(self.around.things)
-            if thing.bytes <= {*causes} and not self.idle.issuperset(tells)
-        ]
-        return bisect_left(_SIZES, len(causes)), tuple(sees)
-
     def _order(self) -> Tensor:
         """Where the changes of each byte are among those of one stage after the other, int64 (total,)."""
         first: dict[int, int] = {}
@@ -138,6 +128,15 @@ class Circuits(Mechanics):
         padded = (torch.cat([part, part.new_zeros(missing, *part.shape[1:])]) for part in given)
         pieces = zip(*(part.split(_AT_ONCE) for part in padded), strict=True)
         return torch.cat([_told_by(banks, *piece) for piece in pieces])[:lanes]
+
+
+def _kind(circuit: Circuit, things: Sequence[Thing], idle: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+    """Which size a circuit has, and around which things it sees; one of idle bytes sees around none."""
+    tells, causes = circuit
+    near = [] if {*tells} <= {*idle} else things
+    return bisect_left(_SIZES, len(causes)), tuple(
+        which for which, thing in enumerate(near) if thing.bytes <= {*causes}
+    )
 
 
 def _stages(circuits: Sequence[Circuit], turned: Mapping[int, Sequence[int]]) -> dict[int, int]:
@@ -217,8 +216,8 @@ class Bank(nn.Module):
         frame_skip: int,
         width: int,
         blocks: int,
-        sees: Sequence[int] = (),
-        around: int = 0,
+        sees: Sequence[int],
+        around: int,
     ) -> None:
         super().__init__()
         self.sees = list(sees)
